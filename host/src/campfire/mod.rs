@@ -1,0 +1,1 @@
+//! Campfire: what it sends, what it takes, what it shows.

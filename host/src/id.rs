@@ -1,0 +1,156 @@
+//! The names of things: one type per kind, so that two numbers or two strings can't be swapped.
+
+use std::{fmt, sync::Arc, time::SystemTime};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident($inner:ty) $($derive:ident)*) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, $($derive),*)]
+        #[serde(transparent)]
+        pub struct $name(pub $inner);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+id! {
+    /// A Campfire room (`rooms.id`).
+    RoomId(u64) Copy
+}
+id! {
+    /// A Campfire message (`messages.id`); unique within one Campfire until that is set up anew.
+    MessageId(u64) Copy
+}
+id! {
+    /// A Campfire user (`users.id`); bots are users too.
+    UserId(u64) Copy
+}
+id! {
+    /// A bot's name in `bots.toml`.
+    BotName(Arc<str>)
+}
+id! {
+    /// An agent conversation, as the CLI names it. Always a UUID: `--resume` would also take a path.
+    SessionId(Uuid) Copy
+}
+id! {
+    /// An accepted webhook. Version 7, so ids of one host sort by time.
+    EventId(Uuid) Copy
+}
+id! {
+    /// One start of a host process. A restarted host is another host: what the old one held is taken over.
+    HostId(Uuid) Copy
+}
+id! {
+    /// One attempt to answer an event, short enough to be quoted from a room ("turn k3v9x2qa").
+    TurnId(Arc<str>)
+}
+
+impl BotName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&str> for BotName {
+    fn from(name: &str) -> Self {
+        Self(name.into())
+    }
+}
+
+impl EventId {
+    /// A new id, later than all this host made before.
+    pub fn new() -> Self {
+        Self(Uuid::now_v7())
+    }
+}
+
+impl Default for EventId {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl HostId {
+    /// A new id, for one run of the host.
+    pub fn random() -> Self {
+        Self(Uuid::new_v4())
+    }
+}
+
+impl TurnId {
+    /// A new id of eight letters and digits (40 bits), none of which is easily misread.
+    pub fn random() -> Self {
+        const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+        let id: String = Uuid::new_v4().as_bytes()[..8]
+            .iter()
+            .map(|byte| char::from(ALPHABET[usize::from(byte % 32)]))
+            .collect();
+        Self(id.into())
+    }
+}
+
+/// The place where order holds: one bot in one room. One turn at a time runs here.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct LaneKey {
+    /// Whose lane.
+    pub bot: BotName,
+    /// In which room of the bot's Campfire.
+    pub room: RoomId,
+}
+
+impl fmt::Display for LaneKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.bot, self.room)
+    }
+}
+
+/// Milliseconds since the Unix epoch, by the host's clock. Used for what is stored; deadlines use the monotonic clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    /// The host's clock, now.
+    pub fn now() -> Self {
+        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Self(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// This time moved by `duration` into the future.
+    #[must_use]
+    pub fn after(self, duration: std::time::Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    /// This time moved by `duration` into the past.
+    #[must_use]
+    pub fn before(self, duration: std::time::Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn turn_ids_are_short_and_differ() {
+        let (a, b) = (TurnId::random(), TurnId::random());
+        assert_eq!(a.0.len(), 8);
+        assert_ne!(a, b);
+    }
+
+    #[test]
+    fn event_ids_sort_by_time() {
+        assert!(EventId::new() < EventId::new());
+    }
+}
