@@ -1,11 +1,56 @@
 //! `bots.toml`, read and checked: what the rest of the host sees is complete, consistent and has every secret resolved.
+//!
+//! - A [`Config`] exists only if the whole file is right; otherwise there are [`Problems`], all of them from one run.
+//! - Paths are absolute. Defaults are filled in.
+//! - No secret is shown: `Debug` hides it, and reports show the file with its secrets covered.
+//!
+//! The way of the text: `read` parses it and takes out what does not fit the types in `raw` (`shape` finds unknown keys by
+//! the JSON Schema of these types), `check` and `bot` turn what is left into the types below, `secret` fetches what is not
+//! in the file itself, and every step tells `problem` about each `mistake`. A file that is no TOML in one line is still
+//! checked in the others, but nothing is called missing then.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+mod bot;
+mod check;
+mod mask;
+mod mistake;
+mod problem;
+mod raw;
+mod read;
+mod secret;
+mod shape;
+#[cfg(test)]
+mod tests;
+mod units;
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use secrecy::SecretString;
 use url::Url;
 
+use self::{
+    bot::Shared,
+    check::Checks,
+    problem::{Findings, Source},
+    secret::{Surroundings, read_limited},
+};
+pub use self::{
+    mistake::Mistake,
+    problem::{Problem, Problems},
+    shape::schema,
+};
 use crate::id::{BotName, RoomId};
+
+/// The longest file that is read, in bytes. Long prompts have files of their own.
+const FILE_LIMIT: u64 = 1 << 20;
+const BOT_NAME_LENGTH: usize = 32;
+const BOT_NAME_PATTERN: &str = "^[a-z0-9][a-z0-9-]{0,31}$";
 
 /// A whole deployment.
 #[derive(Debug, Clone)]
@@ -22,6 +67,10 @@ pub struct Config {
     pub agent: Agent,
     /// `[bots.<name>]`
     pub bots: BTreeMap<BotName, Arc<Bot>>,
+    /// For problems that only show when it is used in production.
+    source: Source,
+    /// Where each bot's name stands in the source.
+    places: BTreeMap<BotName, Range<usize>>,
 }
 
 /// `[host]`
@@ -41,7 +90,7 @@ pub struct Host {
     pub queue_limit: u32,
     /// `max-body`: the largest webhook body. Default 1 MiB, 1 KiB to 64 MiB.
     pub max_body: usize,
-    /// `shutdown-grace`: how long running turns may take to end. Default 30 s.
+    /// `shutdown-grace`: how long running turns may take to end. Default 30 s, at most 1 h.
     pub shutdown_grace: Duration,
     /// `journal-retention`: how long ended events and journal rows are kept. Default 30 days, at least 24 h
     /// (a repeated delivery is recognised for so long).
@@ -53,7 +102,7 @@ pub struct Host {
 pub struct Campfire {
     /// `url`: the base URL. None in a deployment that only knows the playground; bots may name their own.
     pub url: Option<Url>,
-    /// `timeout`: how long one request may take. Default 20 s.
+    /// `timeout`: how long one request may take. Default 20 s, 1 ms to 24 h.
     pub timeout: Duration,
 }
 
@@ -74,13 +123,13 @@ pub struct Agent {
     pub is_demo: bool,
     /// `environment`: names of variables handed on besides the ones every agent gets.
     pub environment: Vec<String>,
-    /// `starts`: how many processes may be starting at once. Default: the number of cores.
+    /// `starts`: how many processes may be starting at once. Default: the number of cores; 1 to 256.
     pub starts: usize,
     /// `[agent.deadlines]`
     pub deadlines: Deadlines,
 }
 
-/// `[agent.deadlines]`: how long each step of an agent's turn may take.
+/// `[agent.deadlines]`: how long each step of an agent's turn may take, 1 ms to 24 h.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadlines {
     /// `start`: until the process has taken the prompt. Default 20 s.
@@ -117,11 +166,11 @@ pub struct Bot {
     pub system_prompt: Option<String>,
     /// `builtin-tools`: the CLI's own tools it may use. None by default.
     pub builtin_tools: Vec<String>,
-    /// `max-turns`: model turns per message. Default 16.
+    /// `max-turns`: model turns per message. Default 16, 1 to 1000.
     pub max_turns: u32,
     /// `budget-usd.turn`: what one message may cost.
     pub budget_usd_turn: Option<f64>,
-    /// `session-ttl`: how long a conversation is remembered after its last message. Default 24 h.
+    /// `session-ttl`: how long a conversation is remembered after its last message. Default 24 h, at least 1 s.
     pub session_ttl: Duration,
     /// `[bots.<name>.limits]`
     pub limits: Limits,
@@ -132,8 +181,92 @@ pub struct Bot {
 /// `[bots.<name>.limits]`: what one call of the plugin may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// `memory`: linear memory in bytes. Default 64 MiB, at most 256 MiB.
+    /// `memory`: linear memory in bytes. Default 64 MiB, 1 to 256 MiB.
     pub memory: usize,
     /// `call-time`: wall clock of one call. Default 2 s, 10 ms to 60 s.
     pub call_time: Duration,
+}
+
+// === impl Config ===
+
+impl Config {
+    /// Reads the file at `path`, with this process's environment.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it. Files longer than 1 MiB are not read.
+    pub fn load(path: &Path) -> Result<Self, Problems> {
+        let bytes = read_limited(path, FILE_LIMIT)
+            .map_err(|source| Problems::of_file(path, Mistake::Unreadable { source }))?;
+        let source = String::from_utf8(bytes).map_err(|error| {
+            let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
+                .iter()
+                .filter(|byte| **byte == b'\n')
+                .count()
+                + 1;
+            Problems::of_file(path, Mistake::NotUtf8 { line })
+        })?;
+        Self::parse(path, source, &|name| std::env::var(name).ok())
+    }
+
+    /// Makes a deployment of `source`, the text of the file at `path`. `environment` looks variables up; files that
+    /// the text names are read.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn parse(
+        path: &Path,
+        source: String,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, Problems> {
+        let absolute = std::path::absolute(path)
+            .map_err(|source| Problems::of_file(path, Mistake::Unreadable { source }))?;
+        let folder = absolute.parent().unwrap_or(&absolute);
+        let (raw, findings, shown) = read::read(path, &source);
+        let mut checks = Checks { findings, surroundings: Surroundings { folder, environment } };
+        let host = checks.host(&raw.host);
+        let campfire = checks.campfire(&raw.campfire);
+        let store = checks.store(&raw.store, host.as_ref().map(|host| host.data_dir.as_path()));
+        let agent = checks.agent(&raw.agent);
+        let shared = Shared {
+            campfire_url: campfire.as_ref().and_then(|campfire| campfire.url.as_ref()),
+            plugins: host.as_ref().map(|host| &host.plugins),
+        };
+        let bots = checks.bots(&raw.bots, &shared);
+        let place = |name: &raw::Located<String>| (BotName::from(name.get().as_str()), name.span());
+        let places = raw.bots.get().keys().map(place).collect();
+        let config = || {
+            Some(Self {
+                path: path.to_owned(),
+                host: host?,
+                campfire: campfire?,
+                store: store?,
+                agent: agent?,
+                bots: bots?,
+                source: shown,
+                places,
+            })
+        };
+        checks.findings.conclude(config())
+    }
+
+    /// Whether every bot has what it needs outside the playground: a bot key, a webhook secret and a Campfire.
+    ///
+    /// # Errors
+    /// One problem for each bot that lacks any of them, at its table, with the lines to add.
+    pub fn for_production(&self) -> Result<(), Problems> {
+        let mut findings = Findings::new(self.source.clone());
+        for (name, bot) in &self.bots {
+            let needs = [
+                ("`bot-key`", bot.bot_key.is_some()),
+                ("`webhook-secret`", bot.webhook_secret.is_some()),
+                ("`campfire-url`", bot.campfire_url.is_some()),
+            ];
+            let lacks: Vec<_> = needs.iter().filter(|(_, is_there)| !is_there).map(|(key, _)| *key).collect();
+            if !lacks.is_empty() {
+                let place = self.places.get(name).cloned().unwrap_or_default();
+                findings.add(place, Mistake::PlaygroundOnly { bot: name.to_string(), lacks });
+            }
+        }
+        findings.conclude(Some(()))
+    }
 }

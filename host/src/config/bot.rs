@@ -1,0 +1,240 @@
+//! `[bots.<name>]`: each bot checked by itself, then all of them against each other.
+
+use std::{collections::BTreeMap, ops::Range, path::PathBuf, sync::Arc};
+
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use super::{
+    BOT_NAME_LENGTH, Bot, Limits,
+    check::{Checks, transpose},
+    mistake::Mistake,
+    raw::{self, Located, RawBot},
+    secret::{FILE_LIMIT, is_bot_key, is_webhook_secret},
+    units,
+};
+use crate::id::{BotName, RoomId};
+
+/// What every bot's table leans on.
+pub(super) struct Shared<'a> {
+    /// `[campfire] url`
+    pub(super) campfire_url: Option<&'a Url>,
+    /// `[host] plugins`
+    pub(super) plugins: Option<&'a PathBuf>,
+}
+
+/// Secrets seen so far: whose, and where.
+#[derive(Default)]
+struct Seen(BTreeMap<String, (String, Range<usize>)>);
+
+impl Checks<'_> {
+    /// Every bot, or nothing if any of them has a problem.
+    pub(super) fn bots(
+        &mut self,
+        raw: &Located<BTreeMap<Located<String>, RawBot>>,
+        shared: &Shared<'_>,
+    ) -> Option<BTreeMap<BotName, Arc<Bot>>> {
+        if raw.get().is_empty() {
+            self.findings.lacks(raw.span(), &["bots"], Mistake::NoBots);
+            return None;
+        }
+        // In the order of the file, so that of two equal secrets the second is the one to change.
+        let mut in_order: Vec<_> = raw.get().iter().collect();
+        in_order.sort_by_key(|(name, _)| name.span().start);
+        let (mut bot_keys, mut webhook_secrets) = (Seen::default(), Seen::default());
+        let mut bots = Vec::with_capacity(in_order.len());
+        for (name, raw) in in_order {
+            let bot = self.bot(name, raw, shared, &mut bot_keys, &mut webhook_secrets);
+            bots.push(bot.map(|bot| (bot.name.clone(), Arc::new(bot))));
+        }
+        bots.into_iter().collect()
+    }
+
+    fn bot(
+        &mut self,
+        name: &Located<String>,
+        raw: &RawBot,
+        shared: &Shared<'_>,
+        bot_keys: &mut Seen,
+        webhook_secrets: &mut Seen,
+    ) -> Option<Bot> {
+        let bot_name = self.bot_name(name);
+        let plugin = self.plugin(name, raw.plugin.as_ref(), shared.plugins);
+        let bot_key = raw.bot_key.as_ref().map(|text| {
+            let key = self.secret("bot-key", text, is_bot_key, Mistake::BotKey)?;
+            self.unique("bot-key", name, text.span(), &key, bot_keys).then_some(key)
+        });
+        let webhook_secret = raw.webhook_secret.as_ref().map(|text| {
+            let secret = self.secret("webhook-secret", text, is_webhook_secret, Mistake::WebhookSecret)?;
+            self.unique("webhook-secret", name, text.span(), &secret, webhook_secrets).then_some(secret)
+        });
+        let campfire_url = raw.campfire_url.as_ref().map(|url| self.base_url("campfire-url", url));
+        let rooms: Vec<_> =
+            raw.rooms.iter().map(|room| self.number("rooms", room, raw::ROOM).map(RoomId)).collect();
+        let model = raw.model.as_ref().map(|model| self.filled("model", model));
+        let system_prompt = self.system_prompt(name, raw);
+        let builtin_tools: Vec<_> =
+            raw.builtin_tools.iter().map(|tool| self.filled("builtin-tools", tool)).collect();
+        let max_turns = self.number("max-turns", &raw.max_turns, raw::MAX_TURNS);
+        let budget_usd_turn =
+            raw.budget_usd.turn.as_ref().map(|budget| self.budget("budget-usd.turn", budget));
+        let session_ttl = self.duration("session-ttl", &raw.session_ttl, raw::SESSION_TTL);
+        let memory = self.size("memory", &raw.limits.memory, raw::MEMORY);
+        let call_time = self.duration("call-time", &raw.limits.call_time, raw::CALL_TIME);
+        let settings = self.settings(raw.settings.as_ref());
+        Some(Bot {
+            name: bot_name?,
+            plugin: plugin?,
+            bot_key: transpose(bot_key)?,
+            webhook_secret: transpose(webhook_secret)?,
+            campfire_url: transpose(campfire_url)?.or_else(|| shared.campfire_url.cloned()),
+            rooms: rooms.into_iter().collect::<Option<_>>()?,
+            model: transpose(model)?,
+            system_prompt: transpose(system_prompt)?,
+            builtin_tools: builtin_tools.into_iter().collect::<Option<_>>()?,
+            max_turns: max_turns?,
+            budget_usd_turn: transpose(budget_usd_turn)?,
+            session_ttl: session_ttl?,
+            limits: Limits { memory: memory?, call_time: call_time? },
+            settings: settings?,
+        })
+    }
+
+    fn bot_name(&mut self, name: &Located<String>) -> Option<BotName> {
+        let text = name.get();
+        let fits = text.len() <= BOT_NAME_LENGTH
+            && text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+            && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        if !fits {
+            self.findings.add(name.span(), Mistake::BotName { name: text.clone() });
+        }
+        fits.then(|| BotName::from(text.as_str()))
+    }
+
+    fn plugin(
+        &mut self,
+        bot: &Located<String>,
+        raw: Option<&Located<String>>,
+        plugins: Option<&PathBuf>,
+    ) -> Option<PathBuf> {
+        let Some(raw) = raw else {
+            let mistake = Mistake::Missing { bot: bot.get().clone(), key: "plugin" };
+            self.findings.lacks(bot.span(), &["bots", bot.get(), "plugin"], mistake);
+            return None;
+        };
+        let plugin = self.filled("plugin", raw)?;
+        if plugin.contains('/') || plugin.ends_with(".wasm") {
+            return Some(self.surroundings.folder.join(plugin));
+        }
+        Some(plugins?.join(plugin + ".wasm"))
+    }
+
+    fn secret(
+        &mut self,
+        key: &'static str,
+        raw: &Located<String>,
+        fits: fn(&str) -> bool,
+        otherwise: Mistake,
+    ) -> Option<SecretString> {
+        let secret = self.surroundings.secret(key, raw.get());
+        let secret = self.all(raw.span(), secret)?;
+        if !fits(secret.expose_secret()) {
+            self.findings.add(raw.span(), otherwise);
+            return None;
+        }
+        Some(secret)
+    }
+
+    fn unique(
+        &mut self,
+        key: &'static str,
+        bot: &Located<String>,
+        span: Range<usize>,
+        secret: &SecretString,
+        Seen(seen): &mut Seen,
+    ) -> bool {
+        if let Some((other, earlier)) = seen.get(secret.expose_secret()) {
+            let mistake = Mistake::Shared { key, bot: bot.get().clone(), other: other.clone() };
+            self.findings.add_again(span, Some(earlier.clone()), mistake);
+            return false;
+        }
+        seen.insert(secret.expose_secret().to_owned(), (bot.get().clone(), span));
+        true
+    }
+
+    fn system_prompt(&mut self, bot: &Located<String>, raw: &RawBot) -> Option<Option<String>> {
+        match (&raw.system_prompt, &raw.system_prompt_file) {
+            (None, None) => None,
+            (Some(prompt), Some(file)) => {
+                let mistake = Mistake::BothPrompts { bot: bot.get().clone() };
+                self.findings.add_again(file.span(), Some(prompt.span()), mistake);
+                Some(None)
+            }
+            (Some(prompt), None) if prompt.get().len() as u64 > FILE_LIMIT => {
+                let limit = units::size_text(FILE_LIMIT);
+                self.findings.add(prompt.span(), Mistake::Long { key: "system-prompt", limit });
+                Some(None)
+            }
+            (Some(prompt), None) => Some(self.filled("system-prompt", prompt)),
+            (None, Some(file)) => Some(self.prompt_file("system-prompt-file", file)),
+        }
+    }
+
+    fn prompt_file(&mut self, key: &'static str, file: &Located<String>) -> Option<String> {
+        let path = self.filled(key, file)?;
+        match self.surroundings.file(key, &path) {
+            Ok(prompt) => Some(prompt),
+            Err(mistake) => {
+                self.findings.add(file.span(), mistake);
+                None
+            }
+        }
+    }
+
+    fn budget(&mut self, key: &'static str, raw: &Located<f64>) -> Option<f64> {
+        let dollars = *raw.get();
+        let fits = dollars.is_finite() && dollars > 0.0;
+        if !fits {
+            self.findings.add(raw.span(), Mistake::Budget { key });
+        }
+        fits.then_some(dollars)
+    }
+
+    fn settings(&mut self, raw: Option<&Located<toml::Table>>) -> Option<serde_json::Value> {
+        let Some(raw) = raw else { return Some(serde_json::Value::Object(serde_json::Map::new())) };
+        let mut infinite = Vec::new();
+        let settings = json_table(raw.get(), "settings", &mut infinite);
+        for key in &infinite {
+            self.findings.add(raw.span(), Mistake::NotFinite { key: key.clone() });
+        }
+        infinite.is_empty().then_some(settings)
+    }
+}
+
+fn json_table(table: &toml::Table, path: &str, infinite: &mut Vec<String>) -> serde_json::Value {
+    let entries =
+        table.iter().map(|(key, value)| (key.clone(), json(value, &format!("{path}.{key}"), infinite)));
+    serde_json::Value::Object(entries.collect())
+}
+
+/// The same in JSON. Dates become texts; numbers that JSON does not have are noted.
+fn json(value: &toml::Value, path: &str, infinite: &mut Vec<String>) -> serde_json::Value {
+    match value {
+        toml::Value::String(text) => text.clone().into(),
+        toml::Value::Integer(number) => (*number).into(),
+        toml::Value::Boolean(truth) => (*truth).into(),
+        toml::Value::Datetime(date) => date.to_string().into(),
+        toml::Value::Array(array) => {
+            let items = array.iter().enumerate();
+            items.map(|(index, item)| json(item, &format!("{path}[{index}]"), infinite)).collect()
+        }
+        toml::Value::Table(table) => json_table(table, path, infinite),
+        toml::Value::Float(number) => match serde_json::Number::from_f64(*number) {
+            Some(number) => number.into(),
+            None => {
+                infinite.push(path.to_owned());
+                serde_json::Value::Null
+            }
+        },
+    }
+}

@@ -1,0 +1,163 @@
+//! The text of a `bots.toml` with every secret in it covered, for reports that show its lines.
+//!
+//! The masked text has the same bytes in the same places, but for the covered ones, so places found in one are places
+//! in the other. It covers too much rather than too little: the value of every key that sounds like a secret, wherever
+//! it stands and whatever its type, and the user part of every URL. `${VARIABLE}` and `file:` stay, they are no secrets.
+//! Where the file is no TOML, lines are judged by their look.
+
+use std::ops::Range;
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::secret::is_variable_name;
+
+/// What keys of secrets contain.
+const WORDS: [&str; 4] = ["key", "secret", "token", "password"];
+/// Keys that are secrets also when they are misspelt.
+const KEYS: [&str; 2] = ["bot-key", "webhook-secret"];
+
+/// `source` without its secrets. `broken` says that it is not all TOML.
+pub(super) fn masked(source: &str, table: &DeTable<'_>, broken: bool) -> String {
+    let mut covered = Vec::new();
+    in_table(source, table, &mut covered);
+    if broken {
+        in_lines(source, &mut covered);
+    }
+    let mut bytes = source.as_bytes().to_vec();
+    for span in covered {
+        for byte in bytes.get_mut(span).into_iter().flatten() {
+            if !matches!(byte, b'\n' | b'\r' | b'"' | b'\'') {
+                *byte = b'*';
+            }
+        }
+    }
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
+fn in_table(source: &str, table: &DeTable<'_>, covered: &mut Vec<Range<usize>>) {
+    for (key, value) in table {
+        in_value(source, value, is_secret(key.get_ref()), covered);
+    }
+}
+
+fn in_value(source: &str, value: &Spanned<DeValue<'_>>, secret: bool, covered: &mut Vec<Range<usize>>) {
+    let span = value.span();
+    match value.get_ref() {
+        DeValue::Table(table) if secret => {
+            table.iter().for_each(|(_, value)| in_value(source, value, true, covered));
+        }
+        DeValue::Table(table) => in_table(source, table, covered),
+        DeValue::Array(array) => array.iter().for_each(|value| in_value(source, value, secret, covered)),
+        DeValue::String(text) if secret && names_its_source(text) => {}
+        _ if secret => covered.push(span),
+        DeValue::String(_) => in_url(source, span, covered),
+        _ => {}
+    }
+}
+
+fn in_url(source: &str, span: Range<usize>, covered: &mut Vec<Range<usize>>) {
+    let Some(text) = source.get(span.clone()) else { return };
+    for (start, slashes) in text.match_indices("//") {
+        let start = start + slashes.len();
+        let authority = text[start..].split(['/', '?', '#', ' ', '\n']).next().unwrap_or_default();
+        if let Some(at) = authority.rfind('@') {
+            covered.push(span.start + start..span.start + start + at);
+        }
+    }
+}
+
+fn in_lines(source: &str, covered: &mut Vec<Range<usize>>) {
+    let mut start = 0;
+    for line in source.split_inclusive('\n') {
+        let words = line.split(|c: char| !(c.is_alphanumeric() || matches!(c, '-' | '_')));
+        if let Some(word) = words.into_iter().find(|word| is_secret(word)) {
+            // Found by splitting this very line, so it is a part of it.
+            let after = word.as_ptr() as usize - line.as_ptr() as usize + word.len();
+            let value = line[after..].trim_start_matches([' ', '\t', '=', '"', '\'']);
+            if !names_its_source(value.trim_end_matches(['"', '\'', '\r', '\n', ' '])) {
+                covered.push(start + line.len() - value.len()..start + line.len());
+            }
+        } else {
+            in_url(source, start..start + line.len(), covered);
+        }
+        start += line.len();
+    }
+}
+
+fn is_secret(key: &str) -> bool {
+    let key = key.to_lowercase();
+    WORDS.iter().any(|word| key.contains(word))
+        || KEYS.iter().any(|known| strsim::damerau_levenshtein(&key, known) <= 2)
+}
+
+/// Whether all of the secret is elsewhere: in one variable or in a file.
+fn names_its_source(text: &str) -> bool {
+    let in_variable = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
+    in_variable.is_some_and(is_variable_name) || text.starts_with("file:")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn masked_text(source: &str) -> String {
+        let (table, errors) = DeTable::parse_recoverable(source);
+        masked(source, table.get_ref(), !errors.is_empty())
+    }
+
+    #[test]
+    fn secrets_are_covered_and_their_sources_are_not() {
+        let source = r#"
+campfire.url = "https://ann:pw@campfire.example.com/x"
+[bots.a]
+bot-key = "2-abcdefghijkl"
+webhook-secret = "${SECRET}"
+bto-kye = '''
+2-abc
+'''
+[bots.a.settings]
+api-keys = ["one", "file:two"]
+tokens.left = 4711
+persona = "friendly"
+"#;
+        insta::assert_snapshot!(masked_text(source), @r#"
+        campfire.url = "https://******@campfire.example.com/x"
+        [bots.a]
+        bot-key = "**************"
+        webhook-secret = "${SECRET}"
+        bto-kye = '''
+        *****
+        '''
+        [bots.a.settings]
+        api-keys = ["***", "file:two"]
+        tokens.left = ****
+        persona = "friendly"
+        "#);
+    }
+
+    #[test]
+    fn lines_that_are_no_toml_are_covered_too() {
+        let source =
+            "bot-key = \"2-abcdefghijkl\nwebhook-secret \"0123456789abcdef\"\nmodel = x\nkey=${KEY}\n";
+        insta::assert_snapshot!(masked_text(source), @r#"
+        bot-key = "**************
+        webhook-secret "****************"
+        model = x
+        key=${KEY}
+        "#);
+    }
+
+    proptest! {
+        #[test]
+        fn places_stay_where_they_are(source in "([a-z\\-]{0,8}(key|secret|//)? ?=? ?[\"'ü${}@/\\[a-c]{0,12}\r?\n){0,8}") {
+            let masked = masked_text(&source);
+            prop_assert_eq!(masked.len(), source.len());
+            prop_assert_eq!(masked.matches('\n').count(), source.matches('\n').count());
+        }
+    }
+}

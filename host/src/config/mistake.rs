@@ -1,0 +1,314 @@
+//! Everything that can be wrong with a `bots.toml`, in words: what happened, what to point at, and the remedy.
+//!
+//! No variant holds a secret. Where a value can be one, or can contain one (keys, webhook secrets, URLs), the words name
+//! the key, the variable or the file instead.
+
+use std::{io, path::PathBuf};
+
+/// One kind of mistake, with what is needed to explain it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Mistake {
+    /// The configuration itself could not be read.
+    #[error("the configuration can't be read")]
+    Unreadable {
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Bytes that are no UTF-8.
+    #[error("line {line} is not UTF-8 text")]
+    NotUtf8 {
+        /// The first such line, from 1.
+        line: usize,
+    },
+    /// Not TOML.
+    #[error("this is not TOML: {message}")]
+    Syntax {
+        /// The parser's words.
+        message: String,
+    },
+    /// A key that nothing reads.
+    #[error("unknown key `{key}` {place}{}", nearest.as_ref().map(|name| format!("; did you mean `{name}`?")).unwrap_or_default())]
+    UnknownKey {
+        /// As it is written.
+        key: String,
+        /// "in `[host]`", "at the top level".
+        place: String,
+        /// A key of the same table that looks like it.
+        nearest: Option<String>,
+        /// What can be done when nothing looks like it.
+        remedy: String,
+    },
+    /// A value of another type than the key takes.
+    #[error("`{key}` must be {expected}, not {found}")]
+    WrongType {
+        /// The key with its tables.
+        key: String,
+        /// What it takes.
+        expected: String,
+        /// What is there.
+        found: &'static str,
+        /// How it would be written.
+        example: Option<String>,
+    },
+    /// So many values of wrong types that the search for more was ended.
+    #[error("more than {limit} values are of the wrong type; the rest is not listed")]
+    TooManyWrongTypes {
+        /// How many were listed.
+        limit: usize,
+    },
+    /// A deployment without a bot.
+    #[error("there is no bot")]
+    NoBots,
+    /// A bot's table lacks a key that it can't do without.
+    #[error("`{bot}` has no `{key}`")]
+    Missing {
+        /// Whose table.
+        bot: String,
+        /// What it lacks.
+        key: &'static str,
+    },
+    /// A name that can't stand in a URL and in file names.
+    #[error("`{name}` can't be a bot's name")]
+    BotName {
+        /// As it is written.
+        name: String,
+    },
+    /// A number, size or duration outside its bounds.
+    #[error("`{key}` is {given}; it can be {least} to {most}")]
+    OutOfRange {
+        /// Which.
+        key: &'static str,
+        /// As it is written.
+        given: String,
+        /// The least that is taken.
+        least: String,
+        /// The most that is taken.
+        most: String,
+    },
+    /// Not a duration.
+    #[error("`{key}` is no duration: `{given}`")]
+    Duration {
+        /// Which.
+        key: &'static str,
+        /// As it is written.
+        given: String,
+    },
+    /// Not a size.
+    #[error("`{key}` is no size: `{given}`")]
+    Size {
+        /// Which.
+        key: &'static str,
+        /// As it is written.
+        given: String,
+    },
+    /// Not a sum of money.
+    #[error("`{key}` must be more than 0 dollars")]
+    Budget {
+        /// Which.
+        key: &'static str,
+    },
+    /// Not an address to listen on.
+    #[error("`listen` is no address: `{given}`")]
+    Address {
+        /// As it is written.
+        given: String,
+    },
+    /// Not a URL at all.
+    #[error("`{key}` is no URL")]
+    Url {
+        /// Which.
+        key: &'static str,
+        /// Why.
+        #[source]
+        source: url::ParseError,
+    },
+    /// A URL that can't be a base URL over HTTP.
+    #[error("`{key}` {fault}")]
+    BaseUrl {
+        /// Which.
+        key: &'static str,
+        /// "must not have a query".
+        fault: &'static str,
+    },
+    /// A store that this Hearth does not know.
+    #[error("`url` names a store that Hearth does not have")]
+    Store,
+    /// Nothing where something must be.
+    #[error("`{key}` is empty")]
+    Empty {
+        /// Which.
+        key: &'static str,
+    },
+    /// Text of more than the limit.
+    #[error("`{key}` is longer than {limit}")]
+    Long {
+        /// Which.
+        key: &'static str,
+        /// The limit, as a size.
+        limit: String,
+    },
+    /// Not a name of an environment variable.
+    #[error("`{given}` can't be the name of an environment variable")]
+    VariableName {
+        /// As it is written.
+        given: String,
+    },
+    /// A shell's way to write a command.
+    #[error("`command` has arguments in one string")]
+    CommandWithArguments,
+    /// The running program, which the stand-in is a part of, has no path.
+    #[error("the path of this program, which contains the demo agent, can't be found")]
+    OwnPath {
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Two sources of one prompt.
+    #[error("`{bot}` has both `system-prompt` and `system-prompt-file`")]
+    BothPrompts {
+        /// Whose table.
+        bot: String,
+    },
+    /// `${` without its `}`, or around something else than a variable's name.
+    #[error("`{key}` has a `${{` that begins no `${{NAME}}`")]
+    Placeholder {
+        /// Which.
+        key: &'static str,
+    },
+    /// A variable that the environment lacks.
+    #[error("`{key}` needs the environment variable `{variable}`, which is not set or empty")]
+    Variable {
+        /// Which.
+        key: &'static str,
+        /// The variable.
+        variable: String,
+    },
+    /// A file that a value is taken from.
+    #[error("`{key}` can't be read from `{}`", path.display())]
+    File {
+        /// Which.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Not what Campfire gives a bot.
+    #[error("`bot-key` is not of the form that Campfire gives a bot")]
+    BotKey,
+    /// Easily guessed, or not fit for a URL.
+    #[error("`webhook-secret` is too short or has other characters than letters, digits, `-` and `_`")]
+    WebhookSecret,
+    /// Two bots that can't be told apart.
+    #[error("`{bot}` has the same `{key}` as `{other}`")]
+    Shared {
+        /// Which.
+        key: &'static str,
+        /// The later one.
+        bot: String,
+        /// The earlier one.
+        other: String,
+    },
+    /// A setting that no JSON can express.
+    #[error("`{key}` is not a finite number, and plugins get their settings as JSON")]
+    NotFinite {
+        /// The key with its tables, from `settings` on.
+        key: String,
+    },
+    /// A bot that runs in the playground only.
+    #[error("`{bot}` can't serve a Campfire yet: it has no {}", lacks.join(", no "))]
+    PlaygroundOnly {
+        /// Whose table.
+        bot: String,
+        /// What is missing, as keys in backticks.
+        lacks: Vec<&'static str>,
+    },
+}
+
+impl Mistake {
+    /// What to do about it, as a sentence.
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::Unreadable { .. } => "name another file with `--config <file>`, or see that this one is there and readable".into(),
+            Self::NotUtf8 { .. } => "save the file as UTF-8".into(),
+            Self::Syntax { .. } => "texts need quotes; tables are `[name]`, values `key = value`".into(),
+            Self::UnknownKey { remedy, .. } => remedy.clone(),
+            Self::WrongType { key, example, .. } => example
+                .as_ref()
+                .map_or_else(|| format!("change the value of `{key}`"), |example| format!("for example: {example}")),
+            Self::TooManyWrongTypes { .. } => "correct these first, then look again".into(),
+            Self::NoBots => "add one, for example:\n[bots.echo]\nplugin = \"echo\"".into(),
+            Self::Missing { key, .. } => format!("add `{key} = \"…\"` below the table's name"),
+            Self::BotName { .. } => {
+                "use 1 to 32 lower-case letters, digits and dashes, and no dash in front".into()
+            }
+            Self::OutOfRange { .. } => "choose a value between the two".into(),
+            Self::Duration { .. } => "write a whole number and ms, s, m, h or d, like \"20s\"".into(),
+            Self::Size { .. } => {
+                "write a whole number and B, KB, MB, GB, KiB, MiB or GiB, like \"64MiB\", or a number of bytes".into()
+            }
+            Self::Budget { .. } => "write a number like 0.5, or leave the key out for no limit".into(),
+            Self::Address { .. } => "write an IP address and a port, like \"127.0.0.1:8787\"".into(),
+            Self::Url { .. } | Self::BaseUrl { .. } => {
+                "write the address that a browser shows on the front page, like \"https://campfire.example.com\"".into()
+            }
+            Self::Store => "write \"sqlite:<path>\", like \"sqlite:hearth.db\"".into(),
+            Self::Empty { key } => format!("give `{key}` a value, or leave it out"),
+            Self::Long { limit, .. } => format!("shorten it to at most {limit}"),
+            Self::VariableName { .. } => "use letters, digits and underscores, and no digit in front".into(),
+            Self::CommandWithArguments => "write an array: [\"command\", \"first argument\"]".into(),
+            Self::OwnPath { .. } => "write the command as [\"/path/to/hearth\", \"demo-agent\"]".into(),
+            Self::BothPrompts { .. } => "remove one of the two".into(),
+            Self::Placeholder { .. } => "write the name of an environment variable: letters, digits and underscores".into(),
+            Self::Variable { variable, .. } => format!("set it where Hearth is started: export {variable}=…"),
+            Self::File { .. } => {
+                "see that the file is there, readable and of at most 64KiB; a relative path starts at the configuration's folder"
+                    .into()
+            }
+            Self::BotKey => {
+                "copy the part between `rooms/<id>/` and `/messages` from the bot's page in Campfire: digits, a dash, and \
+                 12 or more letters and digits"
+                    .into()
+            }
+            Self::WebhookSecret => "use 16 or more random ones, as `openssl rand -hex 16` prints".into(),
+            Self::Shared { .. } => "give each bot its own".into(),
+            Self::NotFinite { .. } => "write it as a text".into(),
+            Self::PlaygroundOnly { bot, lacks } => to_leave_the_playground(bot, lacks),
+        }
+    }
+
+    /// What is said at the place itself.
+    pub(super) fn label(&self) -> String {
+        match self {
+            Self::Syntax { .. } => "here".into(),
+            Self::UnknownKey { nearest: Some(name), .. } => format!("`{name}`?"),
+            Self::UnknownKey { .. } => "nothing reads this".into(),
+            Self::WrongType { expected, .. } => format!("must be {expected}"),
+            Self::NoBots => "nothing in it".into(),
+            Self::Missing { key, .. } => format!("needs `{key}`"),
+            Self::OutOfRange { least, most, .. } => format!("{least} to {most}"),
+            Self::BothPrompts { .. } => "the second".into(),
+            Self::Variable { variable, .. } => format!("`{variable}` is not set or empty"),
+            Self::Shared { .. } => "the same again".into(),
+            Self::PlaygroundOnly { .. } => "in this table".into(),
+            _ => "this".into(),
+        }
+    }
+}
+
+fn to_leave_the_playground(bot: &str, lacks: &[&'static str]) -> String {
+    let variable = bot.to_ascii_uppercase().replace('-', "_");
+    let lines = lacks.iter().map(|key| match *key {
+        "`campfire-url`" => {
+            "campfire-url = \"https://…\"   # or `url` in [campfire], for all bots".to_owned()
+        }
+        key => {
+            let key = key.trim_matches('`');
+            format!("{key} = \"${{{variable}_{}}}\"", key.to_ascii_uppercase().replace('-', "_"))
+        }
+    });
+    format!("add to [bots.{bot}]:\n{}", lines.collect::<Vec<_>>().join("\n"))
+}

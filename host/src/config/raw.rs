@@ -1,0 +1,359 @@
+//! `bots.toml` as it is written: every key the file may have, its default, and what editors say about it.
+//!
+//! Values keep their place in the file, so that a later check can point at them. Defaults are texts of the same syntax,
+//! which makes them part of the JSON Schema and sends them through the same checks. Nothing here derives `Debug`:
+//! secrets pass through as they are written.
+
+use std::{
+    collections::BTreeMap,
+    ops::{Range, RangeInclusive},
+    time::Duration,
+};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+
+use super::{
+    BOT_NAME_PATTERN,
+    units::{DAY, DURATION_PATTERN, HOUR, KIB, MIB, SECOND, SIZE_PATTERN},
+};
+
+pub(super) const TURNS_IN_FLIGHT: RangeInclusive<i64> = 1..=1024;
+pub(super) const QUEUE_LIMIT: RangeInclusive<i64> = 1..=10_000;
+pub(super) const MAX_BODY: RangeInclusive<u64> = KIB..=64 * MIB;
+pub(super) const SHUTDOWN_GRACE: RangeInclusive<Duration> = Duration::ZERO..=HOUR;
+pub(super) const JOURNAL_RETENTION: RangeInclusive<Duration> = DAY..=FOREVER;
+pub(super) const STEP: RangeInclusive<Duration> = Duration::from_millis(1)..=DAY;
+pub(super) const STARTS: RangeInclusive<i64> = 1..=256;
+pub(super) const ROOM: RangeInclusive<i64> = 1..=i64::MAX;
+pub(super) const MAX_TURNS: RangeInclusive<i64> = 1..=1000;
+pub(super) const SESSION_TTL: RangeInclusive<Duration> = SECOND..=FOREVER;
+pub(super) const MEMORY: RangeInclusive<u64> = MIB..=256 * MIB;
+pub(super) const CALL_TIME: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(60);
+/// Far enough that nobody waits for it, near enough that adding it to a date cannot overflow.
+const FOREVER: Duration = Duration::from_secs(3650 * 24 * 60 * 60);
+
+/// A value and where it stands in the file, in bytes. A default stands at 0..0.
+#[derive(Clone, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
+#[serde(transparent)]
+pub(super) struct Located<T>(#[schemars(with = "T")] Spanned<T>);
+
+impl<T> Located<T> {
+    pub(super) fn get(&self) -> &T {
+        self.0.get_ref()
+    }
+
+    pub(super) fn span(&self) -> Range<usize> {
+        self.0.span()
+    }
+}
+
+impl<T> From<T> for Located<T> {
+    fn from(value: T) -> Self {
+        Self(Spanned::new(0..0, value))
+    }
+}
+
+/// A duration: a whole number and ms, s, m, h or d.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub(super) struct DurationText(#[schemars(regex(pattern = DURATION_PATTERN))] pub(super) String);
+
+impl From<&str> for Located<DurationText> {
+    fn from(text: &str) -> Self {
+        DurationText(text.to_owned()).into()
+    }
+}
+
+impl From<&str> for Located<String> {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
+
+/// A size: a whole number and B, KB, MB, GB (powers of 1000), KiB, MiB or GiB (powers of 1024); or a number of bytes.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "a size like \"64MiB\" or a number of bytes")]
+pub(super) enum Size {
+    Bytes(#[schemars(range(min = 0))] i64),
+    Text(#[schemars(regex(pattern = SIZE_PATTERN))] String),
+}
+
+impl From<&str> for Located<Size> {
+    fn from(text: &str) -> Self {
+        Size::Text(text.to_owned()).into()
+    }
+}
+
+/// A command, or a command and its first arguments.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "a string or an array of strings")]
+pub(super) enum Command {
+    Alone(String),
+    WithArguments(#[schemars(length(min = 1))] Vec<String>),
+}
+
+/// A deployment of Hearth: where it listens, which Campfire it serves, which agent answers, and its bots.
+/// Relative paths start at this file's folder.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+#[schemars(title = "bots.toml", extend("required" = ["bots"]))]
+pub(super) struct RawConfig {
+    /// The host process.
+    pub(super) host: RawHost,
+    /// The Campfire whose bots these are.
+    pub(super) campfire: RawCampfire,
+    /// Where conversations, the inbox and the journal are kept.
+    pub(super) store: RawStore,
+    /// The command-line agent that answers what a plugin asks.
+    pub(super) agent: RawAgent,
+    /// One table per bot: `[bots.<name>]`. A name is made of lower-case letters, digits and dashes, at most 32.
+    #[schemars(extend("minProperties" = 1, "propertyNames" = { "pattern": BOT_NAME_PATTERN }))]
+    pub(super) bots: Located<BTreeMap<Located<String>, RawBot>>,
+}
+
+impl Default for Located<BTreeMap<Located<String>, RawBot>> {
+    fn default() -> Self {
+        BTreeMap::new().into()
+    }
+}
+
+/// The host process.
+#[derive(Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+pub(super) struct RawHost {
+    /// Where webhooks arrive: an IP address and a port.
+    pub(super) listen: Located<String>,
+    /// How Campfire reaches this host; webhook URLs are printed with it. `http://<listen>` if absent. May contain
+    /// `${VARIABLE}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) public_url: Option<Located<String>>,
+    /// The folder of the store and of the agents' files.
+    pub(super) data_dir: Located<String>,
+    /// The folder where a bot's `plugin` is looked up as `<name>.wasm`.
+    pub(super) plugins: Located<String>,
+    /// How many turns run at once, 1 to 1024.
+    #[schemars(range(min = *TURNS_IN_FLIGHT.start(), max = *TURNS_IN_FLIGHT.end()))]
+    pub(super) turns_in_flight: Located<i64>,
+    /// How many unanswered messages one bot holds in one room, 1 to 10,000.
+    #[schemars(range(min = *QUEUE_LIMIT.start(), max = *QUEUE_LIMIT.end()))]
+    pub(super) queue_limit: Located<i64>,
+    /// The largest webhook body, 1KiB to 64MiB.
+    pub(super) max_body: Located<Size>,
+    /// How long running turns may take to end when the host stops, at most 1h.
+    pub(super) shutdown_grace: Located<DurationText>,
+    /// How long ended events and journal rows are kept, at least 24h: a repeated delivery is recognised for so long.
+    pub(super) journal_retention: Located<DurationText>,
+}
+
+impl Default for RawHost {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8787".into(),
+            public_url: None,
+            data_dir: ".hearth".into(),
+            plugins: "plugins/dist".into(),
+            turns_in_flight: 32.into(),
+            queue_limit: 32.into(),
+            max_body: "1MiB".into(),
+            shutdown_grace: "30s".into(),
+            journal_retention: "30d".into(),
+        }
+    }
+}
+
+/// The Campfire whose bots these are.
+#[derive(Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+pub(super) struct RawCampfire {
+    /// Its base URL. Not needed in the playground. May contain `${VARIABLE}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["https://campfire.example.com"]))]
+    pub(super) url: Option<Located<String>>,
+    /// How long one request to Campfire may take.
+    pub(super) timeout: Located<DurationText>,
+}
+
+impl Default for RawCampfire {
+    fn default() -> Self {
+        Self { url: None, timeout: "20s".into() }
+    }
+}
+
+/// Where conversations, the inbox and the journal are kept.
+#[derive(Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+pub(super) struct RawStore {
+    /// `sqlite:<path>`; a relative path starts at the data folder.
+    #[schemars(regex(pattern = "^sqlite:."))]
+    pub(super) url: Located<String>,
+}
+
+impl Default for RawStore {
+    fn default() -> Self {
+        Self { url: "sqlite:hearth.db".into() }
+    }
+}
+
+/// The command-line agent that answers what a plugin asks.
+#[derive(Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+pub(super) struct RawAgent {
+    /// The command, or an array of the command and its first arguments. `demo-agent` is the built-in stand-in.
+    pub(super) command: Located<Command>,
+    /// Names of environment variables handed to the agent besides the ones every agent gets.
+    #[schemars(inner(regex(pattern = "^[A-Za-z_][A-Za-z0-9_]*$")))]
+    pub(super) environment: Vec<Located<String>>,
+    /// How many agent processes may be starting at once, 1 to 256. The number of cores if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = *STARTS.start(), max = *STARTS.end()))]
+    pub(super) starts: Option<Located<i64>>,
+    /// How long each step of an agent's turn may take.
+    pub(super) deadlines: RawDeadlines,
+}
+
+impl Default for RawAgent {
+    fn default() -> Self {
+        Self {
+            command: Command::Alone("claude".to_owned()).into(),
+            environment: Vec::new(),
+            starts: None,
+            deadlines: RawDeadlines::default(),
+        }
+    }
+}
+
+/// How long each step of an agent's turn may take; each at most 24h.
+#[derive(Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+pub(super) struct RawDeadlines {
+    /// Until the process has taken the prompt.
+    pub(super) start: Located<DurationText>,
+    /// From there until its first line.
+    pub(super) first_event: Located<DurationText>,
+    /// Between two lines.
+    pub(super) silence: Located<DurationText>,
+    /// The whole turn.
+    pub(super) total: Located<DurationText>,
+    /// From the result, or from being told to stop, until the process has ended.
+    pub(super) exit: Located<DurationText>,
+}
+
+impl Default for RawDeadlines {
+    fn default() -> Self {
+        Self {
+            start: "20s".into(),
+            first_event: "60s".into(),
+            silence: "5m".into(),
+            total: "15m".into(),
+            exit: "5s".into(),
+        }
+    }
+}
+
+/// One bot.
+#[derive(Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+#[schemars(extend(
+    "required" = ["plugin"],
+    "not" = { "required": ["system-prompt", "system-prompt-file"] },
+))]
+pub(super) struct RawBot {
+    /// A name looked up as `<name>.wasm` in `[host] plugins`, or a path: it has a `/` or ends in `.wasm`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["assistant"]))]
+    pub(super) plugin: Option<Located<String>>,
+    /// Campfire's key of this bot, `<id>-<token>`: as it is, `${VARIABLE}` or `file:<path>`. Not needed in the
+    /// playground.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["${ASSISTANT_BOT_KEY}", "file:secrets/assistant-bot-key"]))]
+    pub(super) bot_key: Option<Located<String>>,
+    /// The last part of this bot's webhook URL, 16 or more letters, digits, `-` and `_`: as it is, `${VARIABLE}` or
+    /// `file:<path>`. Not needed in the playground.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["${ASSISTANT_WEBHOOK_SECRET}", "file:secrets/assistant-webhook-secret"]))]
+    pub(super) webhook_secret: Option<Located<String>>,
+    /// Another Campfire than `[campfire] url`. May contain `${VARIABLE}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["https://campfire.example.com"]))]
+    pub(super) campfire_url: Option<Located<String>>,
+    /// Ids of the rooms where the bot answers; everywhere if empty.
+    #[schemars(inner(range(min = *ROOM.start())))]
+    pub(super) rooms: Vec<Located<i64>>,
+    /// The model the agent is asked for; the agent's own choice if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["sonnet"]))]
+    pub(super) model: Option<Located<String>>,
+    /// What the agent is told about itself, at most 64KiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["You answer in two sentences."]))]
+    pub(super) system_prompt: Option<Located<String>>,
+    /// A text file to take the system prompt from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["prompts/assistant.md"]))]
+    pub(super) system_prompt_file: Option<Located<String>>,
+    /// The agent's own tools that the bot may use. None if empty.
+    #[schemars(extend("examples" = [["WebSearch"]]))]
+    pub(super) builtin_tools: Vec<Located<String>>,
+    /// How many model turns one message may take, 1 to 1000.
+    #[schemars(range(min = *MAX_TURNS.start(), max = *MAX_TURNS.end()))]
+    pub(super) max_turns: Located<i64>,
+    /// What may be spent.
+    pub(super) budget_usd: RawBudget,
+    /// How long a conversation is remembered after its last message.
+    pub(super) session_ttl: Located<DurationText>,
+    /// What one call of the plugin may use.
+    pub(super) limits: RawLimits,
+    /// Handed to the plugin; which keys it knows is the plugin's affair.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
+    pub(super) settings: Option<Located<toml::Table>>,
+}
+
+impl Default for RawBot {
+    fn default() -> Self {
+        Self {
+            plugin: None,
+            bot_key: None,
+            webhook_secret: None,
+            campfire_url: None,
+            rooms: Vec::new(),
+            model: None,
+            system_prompt: None,
+            system_prompt_file: None,
+            builtin_tools: Vec::new(),
+            max_turns: 16.into(),
+            budget_usd: RawBudget::default(),
+            session_ttl: "24h".into(),
+            limits: RawLimits::default(),
+            settings: None,
+        }
+    }
+}
+
+/// What a bot may spend, in US dollars.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+pub(super) struct RawBudget {
+    /// What one message may cost. No limit if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("exclusiveMinimum" = 0, "examples" = [0.5]))]
+    pub(super) turn: Option<Located<f64>>,
+}
+
+/// What one call of the plugin may use.
+#[derive(Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+pub(super) struct RawLimits {
+    /// Memory, 1MiB to 256MiB.
+    pub(super) memory: Located<Size>,
+    /// Time by the clock, 10ms to 60s.
+    pub(super) call_time: Located<DurationText>,
+}
+
+impl Default for RawLimits {
+    fn default() -> Self {
+        Self { memory: "64MiB".into(), call_time: "2s".into() }
+    }
+}

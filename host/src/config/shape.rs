@@ -1,0 +1,144 @@
+//! The shape of a `bots.toml`: its JSON Schema, made from the types it is read into, and what in a file does not fit
+//! that shape by name.
+//!
+//! The same schema serves editors and the search for unknown keys, so the two can't disagree.
+
+use std::sync::LazyLock;
+
+use serde_json::Value;
+use toml::{
+    Spanned,
+    de::{DeString, DeTable, DeValue},
+};
+
+use super::{mistake::Mistake, problem::Findings, raw::RawConfig};
+
+/// Where a table is, as a reader knows it; any bot's table has this name.
+const ANY_BOT: &str = "<name>";
+/// Lists of keys up to this long are shown in full.
+const SHORT_LIST: usize = 9;
+
+static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
+    let settings = schemars::generate::SchemaSettings::draft2020_12().with(|settings| {
+        settings.inline_subschemas = true;
+    });
+    let mut schema = settings.into_generator().into_root_schema_for::<RawConfig>().to_value();
+    without_null(&mut schema);
+    schema
+});
+
+/// The JSON Schema (draft 2020-12) of `bots.toml`, for editors.
+pub fn schema() -> Value {
+    SCHEMA.clone()
+}
+
+/// Removes every key from `table` that nothing reads, and reports it.
+pub(super) fn remove_unknown_keys(table: &mut DeTable<'_>, findings: &mut Findings) {
+    remove_unknown(table, &SCHEMA, &mut Vec::new(), findings);
+}
+
+/// How the value at `path` would be written, from its default or its example.
+pub(super) fn example(path: &[String]) -> Option<String> {
+    let node = path.iter().try_fold(&*SCHEMA, |node, key| child(node, key))?;
+    let value = node.get("default").or_else(|| node.pointer("/examples/0"))?;
+    Some(format!("{} = {value}", path.last()?))
+}
+
+/// A node that says nothing about what is below it.
+static ANYTHING: Value = Value::Bool(true);
+
+fn remove_unknown(table: &mut DeTable<'_>, node: &Value, path: &mut Vec<String>, findings: &mut Findings) {
+    let unknown = |key: &&Spanned<DeString<'_>>| child(node, key.get_ref()).is_none();
+    let unknown: Vec<_> = table.keys().filter(unknown).cloned().collect();
+    for key in unknown {
+        let mistake = unknown_key(key.get_ref(), path, node);
+        if let Mistake::UnknownKey { nearest: Some(nearest), .. } = &mistake {
+            findings.meant(path.iter().chain([nearest]).cloned().collect());
+        }
+        findings.add(key.span(), mistake);
+        table.remove(key.get_ref().as_ref());
+    }
+    for (key, value) in table.iter_mut() {
+        if let (DeValue::Table(table), Some(below)) = (value.get_mut(), child(node, key.get_ref())) {
+            path.push(key.get_ref().to_string());
+            remove_unknown(table, below, path, findings);
+            path.pop();
+        }
+    }
+}
+
+/// What the schema says of `key` in a table; nothing if it may not be there.
+fn child<'a>(table: &'a Value, key: &str) -> Option<&'a Value> {
+    if let Some(known) = table.get("properties").and_then(|properties| properties.get(key)) {
+        return Some(known);
+    }
+    match table.get("additionalProperties") {
+        Some(Value::Bool(false)) => None,
+        Some(any_key) => Some(any_key),
+        None => Some(&ANYTHING),
+    }
+}
+
+fn unknown_key(key: &str, path: &[String], table: &Value) -> Mistake {
+    let known: Vec<&str> = properties(table).map(|(name, _)| name).collect();
+    let nearest = nearest(key, &known);
+    let place = match path {
+        [] => "at the top level".to_owned(),
+        path => format!("in [{}]", path.join(".")),
+    };
+    let remedy = match (&nearest, elsewhere(key, &SCHEMA, &mut Vec::new())) {
+        (Some(name), _) => format!("write `{name}`, or remove it"),
+        (None, Some(home)) => format!("`{key}` belongs in [{home}]"),
+        (None, None) if known.len() <= SHORT_LIST => format!("known here: {}", known.join(", ")),
+        (None, None) if matches!(path, [bots, _] if bots == "bots") => {
+            format!("what only the plugin reads goes in [{}.settings]", path.join("."))
+        }
+        (None, None) => "remove it; `hearth schema` lists every key".to_owned(),
+    };
+    Mistake::UnknownKey { key: key.to_owned(), place, nearest, remedy }
+}
+
+fn nearest(key: &str, known: &[&str]) -> Option<String> {
+    let key = key.to_lowercase().replace('_', "-");
+    let distances = known.iter().map(|name| (strsim::damerau_levenshtein(&key, name), name));
+    let (distance, name) = distances.min()?;
+    // A third of the letters may differ; more is another word.
+    (distance * 3 <= name.len().max(key.len())).then(|| (*name).to_owned())
+}
+
+/// The table that does have `key`.
+fn elsewhere<'a>(key: &str, table: &'a Value, path: &mut Vec<&'a str>) -> Option<String> {
+    if !path.is_empty() && properties(table).any(|(name, _)| name == key) {
+        return Some(path.join("."));
+    }
+    let any_key = table.get("additionalProperties").map(|below| (ANY_BOT, below));
+    properties(table).chain(any_key).find_map(|(name, below)| {
+        path.push(name);
+        let found = elsewhere(key, below, path);
+        path.pop();
+        found
+    })
+}
+
+fn properties(table: &Value) -> impl Iterator<Item = (&str, &Value)> {
+    let properties = table.get("properties").and_then(Value::as_object);
+    properties.into_iter().flatten().map(|(name, node)| (name.as_str(), node))
+}
+
+/// TOML has no null: a key without a value is left out.
+fn without_null(node: &mut Value) {
+    match node {
+        Value::Object(object) => {
+            if let Some(Value::Array(types)) = object.get_mut("type") {
+                types.retain(|name| name != "null");
+                if let [one] = types.as_slice() {
+                    let one = one.clone();
+                    object.insert("type".to_owned(), one);
+                }
+            }
+            object.values_mut().for_each(without_null);
+        }
+        Value::Array(array) => array.iter_mut().for_each(without_null),
+        _ => {}
+    }
+}
