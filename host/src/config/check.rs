@@ -204,7 +204,11 @@ impl Checks<'_> {
         range: RangeInclusive<i64>,
     ) -> Option<T> {
         let given = *raw.get();
-        self.bounded(key, raw.span(), &given, &range, ToString::to_string)?;
+        let bounds = |range: &RangeInclusive<i64>| match (range.start(), range.end()) {
+            (least, &i64::MAX) => format!("{least} or more"),
+            (least, most) => format!("{least} to {most}"),
+        };
+        self.bounded(key, raw.span(), &given, &given.to_string(), &range, bounds)?;
         T::try_from(given).ok()
     }
 
@@ -222,7 +226,10 @@ impl Checks<'_> {
             self.findings.add(raw.span(), Mistake::Size { key, given });
             return None;
         };
-        self.bounded(key, raw.span(), &bytes, &range, |bytes| units::size_text(*bytes))?;
+        let bounds = |range: &RangeInclusive<u64>| {
+            format!("{} to {}", units::size_text(*range.start()), units::size_text(*range.end()))
+        };
+        self.bounded(key, raw.span(), &bytes, &given, &range, bounds)?;
         usize::try_from(bytes).ok()
     }
 
@@ -237,7 +244,10 @@ impl Checks<'_> {
             self.findings.add(raw.span(), Mistake::Duration { key, given: text.clone() });
             return None;
         };
-        self.bounded(key, raw.span(), &duration, &range, |duration| units::duration_text(*duration))?;
+        let bounds = |range: &RangeInclusive<Duration>| {
+            format!("{} to {}", units::duration_text(*range.start()), units::duration_text(*range.end()))
+        };
+        self.bounded(key, raw.span(), &duration, text, &range, bounds)?;
         Some(duration)
     }
 
@@ -245,15 +255,16 @@ impl Checks<'_> {
         &mut self,
         key: &'static str,
         span: Range<usize>,
-        given: &T,
+        value: &T,
+        given: &str,
         range: &RangeInclusive<T>,
-        text: impl Fn(&T) -> String,
+        bounds: impl Fn(&RangeInclusive<T>) -> String,
     ) -> Option<()> {
-        if range.contains(given) {
+        if range.contains(value) {
             return Some(());
         }
-        let (given, least, most) = (text(given), text(range.start()), text(range.end()));
-        self.findings.add(span, Mistake::OutOfRange { key, given, least, most });
+        let mistake = Mistake::OutOfRange { key, given: given.to_owned(), bounds: bounds(range) };
+        self.findings.add(span, mistake);
         None
     }
 

@@ -53,11 +53,8 @@ pub enum Mistake {
         example: Option<String>,
     },
     /// So many values of wrong types that the search for more was ended.
-    #[error("more than {limit} values are of the wrong type; the rest is not listed")]
-    TooManyWrongTypes {
-        /// How many were listed.
-        limit: usize,
-    },
+    #[error("more values are of a wrong type than are listed here")]
+    MoreWrongTypes,
     /// A deployment without a bot.
     #[error("there is no bot")]
     NoBots,
@@ -76,16 +73,14 @@ pub enum Mistake {
         name: String,
     },
     /// A number, size or duration outside its bounds.
-    #[error("`{key}` is {given}; it can be {least} to {most}")]
+    #[error("`{key}` is {given}; it can be {bounds}")]
     OutOfRange {
         /// Which.
         key: &'static str,
         /// As it is written.
         given: String,
-        /// The least that is taken.
-        least: String,
-        /// The most that is taken.
-        most: String,
+        /// "1 to 1024"
+        bounds: String,
     },
     /// Not a duration.
     #[error("`{key}` is no duration: `{given}`")]
@@ -239,13 +234,13 @@ impl Mistake {
             Self::WrongType { key, example, .. } => example
                 .as_ref()
                 .map_or_else(|| format!("change the value of `{key}`"), |example| format!("for example: {example}")),
-            Self::TooManyWrongTypes { .. } => "correct these first, then look again".into(),
+            Self::MoreWrongTypes => "correct these first, then look again".into(),
             Self::NoBots => "add one, for example:\n[bots.echo]\nplugin = \"echo\"".into(),
             Self::Missing { key, .. } => format!("add `{key} = \"…\"` below the table's name"),
             Self::BotName { .. } => {
                 "use 1 to 32 lower-case letters, digits and dashes, and no dash in front".into()
             }
-            Self::OutOfRange { .. } => "choose a value between the two".into(),
+            Self::OutOfRange { .. } => "choose a value within these bounds".into(),
             Self::Duration { .. } => "write a whole number and ms, s, m, h or d, like \"20s\"".into(),
             Self::Size { .. } => {
                 "write a whole number and B, KB, MB, GB, KiB, MiB or GiB, like \"64MiB\", or a number of bytes".into()
@@ -253,7 +248,7 @@ impl Mistake {
             Self::Budget { .. } => "write a number like 0.5, or leave the key out for no limit".into(),
             Self::Address { .. } => "write an IP address and a port, like \"127.0.0.1:8787\"".into(),
             Self::Url { .. } | Self::BaseUrl { .. } => {
-                "write the address that a browser shows on the front page, like \"https://campfire.example.com\"".into()
+                "write an address like \"https://campfire.example.com\", with a port or a path if it has one".into()
             }
             Self::Store => "write \"sqlite:<path>\", like \"sqlite:hearth.db\"".into(),
             Self::Empty { key } => format!("give `{key}` a value, or leave it out"),
@@ -289,7 +284,7 @@ impl Mistake {
             Self::WrongType { expected, .. } => format!("must be {expected}"),
             Self::NoBots => "nothing in it".into(),
             Self::Missing { key, .. } => format!("needs `{key}`"),
-            Self::OutOfRange { least, most, .. } => format!("{least} to {most}"),
+            Self::OutOfRange { bounds, .. } => bounds.clone(),
             Self::BothPrompts { .. } => "the second".into(),
             Self::Variable { variable, .. } => format!("`{variable}` is not set or empty"),
             Self::Shared { .. } => "the same again".into(),

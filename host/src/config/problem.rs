@@ -6,6 +6,7 @@
 
 use std::{
     collections::BTreeSet,
+    error::Error,
     fmt,
     ops::Range,
     path::{Path, PathBuf},
@@ -24,16 +25,15 @@ pub struct Problems {
 }
 
 /// One mistake and where it is.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub struct Problem {
     path: PathBuf,
     place: Option<Place>,
-    #[source]
     mistake: Mistake,
 }
 
 /// The file that problems are about, as reports show it: its secrets are masked. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Source {
     path: PathBuf,
     text: Arc<str>,
@@ -124,10 +124,17 @@ impl fmt::Display for Problem {
             write!(f, ":{line}:{column}")?;
         }
         write!(f, ": {}", self.mistake)?;
-        if let Some(cause) = std::error::Error::source(&self.mistake) {
+        if let Some(cause) = self.source() {
             write!(f, ": {cause}")?;
         }
-        write!(f, " ({})", self.mistake.remedy().replace('\n', "; "))
+        write!(f, " ({})", self.mistake.remedy().replace(":\n", ": ").replace('\n', "; "))
+    }
+}
+
+impl Error for Problem {
+    /// The mistake is what is displayed, so its cause is the next one.
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.mistake.source()
     }
 }
 
@@ -180,6 +187,12 @@ impl Source {
     }
 }
 
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Source({})", self.path.display())
+    }
+}
+
 // === Collecting ===
 
 /// Takes problems down as they are found. A mistake that only follows from one already found is left out.
@@ -212,7 +225,9 @@ impl Findings {
     /// A mistake that lies in repeating what is said `earlier`.
     pub(super) fn add_again(&mut self, span: Range<usize>, earlier: Option<Range<usize>>, mistake: Mistake) {
         let at_a_place = !span.is_empty();
-        if at_a_place && self.broken_lines.contains(&self.source.line_and_column(span.start).0) {
+        let is_broken =
+            || !at_a_place || self.broken_lines.contains(&self.source.line_and_column(span.start).0);
+        if !self.broken_lines.is_empty() && is_broken() {
             return;
         }
         let problem = self.source.problem(at_a_place.then_some(span), earlier, mistake);

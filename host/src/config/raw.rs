@@ -203,7 +203,7 @@ pub(super) struct RawAgent {
     /// The command, or an array of the command and its first arguments. `demo-agent` is the built-in stand-in.
     pub(super) command: Located<Command>,
     /// Names of environment variables handed to the agent besides the ones every agent gets.
-    #[schemars(inner(regex(pattern = "^[A-Za-z_][A-Za-z0-9_]*$")))]
+    #[schemars(inner(regex(pattern = "^[A-Za-z_][A-Za-z0-9_]*$")), extend("examples" = [["HTTPS_PROXY"]]))]
     pub(super) environment: Vec<Located<String>>,
     /// How many agent processes may be starting at once, 1 to 256. The number of cores if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -279,7 +279,7 @@ pub(super) struct RawBot {
     #[schemars(extend("examples" = ["https://campfire.example.com"]))]
     pub(super) campfire_url: Option<Located<String>>,
     /// Ids of the rooms where the bot answers; everywhere if empty.
-    #[schemars(inner(range(min = *ROOM.start())))]
+    #[schemars(inner(range(min = *ROOM.start())), extend("examples" = [[7]]))]
     pub(super) rooms: Vec<Located<i64>>,
     /// The model the agent is asked for; the agent's own choice if absent.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -32,22 +32,22 @@ pub fn schema() -> Value {
     SCHEMA.clone()
 }
 
-/// Removes every key from `table` that nothing reads, and reports it.
-pub(super) fn remove_unknown_keys(table: &mut DeTable<'_>, findings: &mut Findings) {
-    remove_unknown(table, &SCHEMA, &mut Vec::new(), findings);
+/// Removes every key from `table` that nothing reads, and everything that should be a table and is none; reports them.
+pub(super) fn remove_misfits(table: &mut DeTable<'_>, findings: &mut Findings) {
+    remove_below(table, &SCHEMA, &mut Vec::new(), findings);
 }
 
 /// How the value at `path` would be written, from its default or its example.
-pub(super) fn example(path: &[String]) -> Option<String> {
+fn example(path: &[String]) -> Option<String> {
     let node = path.iter().try_fold(&*SCHEMA, |node, key| child(node, key))?;
-    let value = node.get("default").or_else(|| node.pointer("/examples/0"))?;
+    let value = node.pointer("/examples/0").or_else(|| node.get("default"))?;
     Some(format!("{} = {value}", path.last()?))
 }
 
 /// A node that says nothing about what is below it.
 static ANYTHING: Value = Value::Bool(true);
 
-fn remove_unknown(table: &mut DeTable<'_>, node: &Value, path: &mut Vec<String>, findings: &mut Findings) {
+fn remove_below(table: &mut DeTable<'_>, node: &Value, path: &mut Vec<String>, findings: &mut Findings) {
     let unknown = |key: &&Spanned<DeString<'_>>| child(node, key.get_ref()).is_none();
     let unknown: Vec<_> = table.keys().filter(unknown).cloned().collect();
     for key in unknown {
@@ -58,12 +58,47 @@ fn remove_unknown(table: &mut DeTable<'_>, node: &Value, path: &mut Vec<String>,
         findings.add(key.span(), mistake);
         table.remove(key.get_ref().as_ref());
     }
+    let mut no_tables = Vec::new();
     for (key, value) in table.iter_mut() {
-        if let (DeValue::Table(table), Some(below)) = (value.get_mut(), child(node, key.get_ref())) {
-            path.push(key.get_ref().to_string());
-            remove_unknown(table, below, path, findings);
-            path.pop();
+        let Some(below) = child(node, key.get_ref()) else { continue };
+        let (span, found) = (value.span(), kind(value.get_ref()));
+        path.push(key.get_ref().to_string());
+        match value.get_mut() {
+            DeValue::Table(table) => remove_below(table, below, path, findings),
+            // Deserialization would take an array for the table's values, in the order of the type's fields.
+            _ if below.get("type").is_some_and(|kind| kind == "object") => {
+                findings.add(span, wrong_type(path, false, "a table", found));
+                findings.meant(path.clone());
+                no_tables.push(key.get_ref().to_string());
+            }
+            _ => {}
         }
+        path.pop();
+    }
+    for key in no_tables {
+        table.remove(key.as_str());
+    }
+}
+
+/// The value at `path`, or an item of it, is `found` and not what is `expected`.
+pub(super) fn wrong_type(path: &[String], is_item: bool, expected: &str, found: &'static str) -> Mistake {
+    let key = path.join(".") + if is_item { "[]" } else { "" };
+    Mistake::WrongType { key, expected: expected.to_owned(), found, example: example(path) }
+}
+
+/// What a value is, in words.
+pub(super) fn kind(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::Array(_) => "an array",
+        DeValue::Table(_) => "a table",
+        DeValue::String(_) => "a string",
+        DeValue::Integer(number) if i64::from_str_radix(number.as_str(), number.radix()).is_err() => {
+            "a number of more than 64 bits"
+        }
+        DeValue::Integer(_) => "a whole number",
+        DeValue::Float(_) => "a number with a fraction",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
     }
 }
 
@@ -87,7 +122,8 @@ fn unknown_key(key: &str, path: &[String], table: &Value) -> Mistake {
         path => format!("in [{}]", path.join(".")),
     };
     let remedy = match (&nearest, elsewhere(key, &SCHEMA, &mut Vec::new())) {
-        (Some(name), _) => format!("write `{name}`, or remove it"),
+        (Some(name), Some(home)) => format!("`{key}` belongs in [{home}]; here it would be `{name}`"),
+        (Some(name), None) => format!("write `{name}`, or remove it"),
         (None, Some(home)) => format!("`{key}` belongs in [{home}]"),
         (None, None) if known.len() <= SHORT_LIST => format!("known here: {}", known.join(", ")),
         (None, None) if matches!(path, [bots, _] if bots == "bots") => {
