@@ -13,7 +13,8 @@
 //!
 //! Time comes from the caller: several hosts share a store, so leases are compared by the timestamps they pass in.
 //!
-//! What goes wrong: a call that fails changed nothing. A future that is dropped before it answers leaves open whether
+//! What goes wrong: a call that fails changed nothing. (After a flush that failed, a power loss may bring it back: an
+//! event may be answered whose sender was told that it was not taken.) A future that is dropped before it answers leaves open whether
 //! the call took place; every call may be repeated (a repeated `finish` says that the event is no longer running).
 //!
 //! States of an event: `waiting` → (`begin`) `running` → (`finish`) `done` | `failed`; `refused` if its lane was full.
@@ -241,7 +242,7 @@ pub const KV_BYTES_PER_BOT: u64 = 16 * 1024 * 1024;
 pub const JOURNAL_ROWS: u32 = 1_000;
 
 /// How long a delivery counts as a duplicate of an equal one.
-pub const DUPLICATE_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
+pub const DUPLICATE_WINDOW: Duration = Duration::from_hours(24);
 
 /// The one way to what lasts. See the module's contract.
 #[async_trait]

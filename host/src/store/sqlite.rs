@@ -201,7 +201,7 @@ impl Store for SqliteStore {
 
     async fn kv_get(&self, scope: &KvScope, key: &str) -> Result<Option<KvEntry>, StoreError> {
         let (scope, key) = (scope.clone(), key.to_owned());
-        self.read(move |c| kv::get(c, &scope, key)).await
+        self.read(move |c| kv::get(c, &scope, &key)).await
     }
 
     async fn kv_set(

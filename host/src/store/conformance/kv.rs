@@ -115,11 +115,11 @@ pub(in crate::store) async fn wildcards_of_other_languages_are_plain_characters(
 
 pub(in crate::store) async fn a_key_or_value_that_is_too_long_is_refused(store: &dyn Store) {
     let scope = shared("a");
-    set(store, &scope, &"k".repeat(KV_KEY_BYTES), &[0; KV_VALUE_BYTES]).await.unwrap();
+    set(store, &scope, &"k".repeat(KV_KEY_BYTES), &vec![0; KV_VALUE_BYTES]).await.unwrap();
     let refused = set(store, &scope, &"é".repeat(KV_KEY_BYTES / 2 + 1), b"").await.unwrap_err();
     assert_eq!(refused.to_string(), "a key may have 512 bytes, this one has 514");
     assert!(matches!(refused, StoreError::Quota(_)));
-    let refused = set(store, &scope, "k", &[0; KV_VALUE_BYTES + 1]).await.unwrap_err();
+    let refused = set(store, &scope, "k", &vec![0; KV_VALUE_BYTES + 1]).await.unwrap_err();
     assert_eq!(refused.to_string(), "a value may have 65536 bytes, this one has 65537");
     assert!(matches!(refused, StoreError::Quota(_)));
 }

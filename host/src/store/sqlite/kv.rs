@@ -18,7 +18,7 @@ pub(super) const LIST: &str = "SELECT key, value, version FROM kv
 pub(super) fn get(
     connection: &Connection,
     scope: &KvScope,
-    key: String,
+    key: &str,
 ) -> Result<Option<KvEntry>, StoreError> {
     Ok(connection
         .prepare_cached("SELECT key, value, version FROM kv WHERE bot = ?1 AND scope = ?2 AND key = ?3")?
@@ -65,7 +65,7 @@ pub(super) fn delete(
     set_usage(
         connection,
         scope,
-        Usage { keys: usage.keys.saturating_sub(1), bytes: usage.bytes.saturating_sub(old.bytes) },
+        &Usage { keys: usage.keys.saturating_sub(1), bytes: usage.bytes.saturating_sub(old.bytes) },
     )?;
     Ok(true)
 }
@@ -167,7 +167,7 @@ fn take_room(
             "a bot may keep {KV_BYTES_PER_BOT} bytes, keys and values together; delete some first"
         )));
     }
-    set_usage(connection, scope, after)
+    set_usage(connection, scope, &after)
 }
 
 fn usage(connection: &Connection, scope: &KvScope) -> Result<Usage, StoreError> {
@@ -183,7 +183,7 @@ fn usage(connection: &Connection, scope: &KvScope) -> Result<Usage, StoreError> 
     Ok(usage.unwrap_or_default())
 }
 
-fn set_usage(connection: &Connection, scope: &KvScope, usage: Usage) -> Result<(), StoreError> {
+fn set_usage(connection: &Connection, scope: &KvScope, usage: &Usage) -> Result<(), StoreError> {
     connection
         .prepare_cached("REPLACE INTO kv_usage (bot, keys, bytes) VALUES (?1, ?2, ?3)")?
         .execute(params![scope.bot.as_str(), usage.keys.cast_signed(), usage.bytes.cast_signed()])?;

@@ -63,10 +63,10 @@ async fn limit_growth(store: &SqliteStore, pages: Option<i64>) {
 /// waiting at once.
 async fn together<C: Future>(store: &SqliteStore, calls: impl IntoIterator<Item = C>) -> Vec<C::Output> {
     let (entered, writer_waits) = tokio::sync::oneshot::channel();
-    let (let_go, held) = std::sync::mpsc::sync_channel(1);
-    let hold = store.write(Flush::Never, move |_| {
+    let (let_go, gathered) = std::sync::mpsc::sync_channel(1);
+    let hold_up = store.write(Flush::Never, move |_| {
         entered.send(()).unwrap();
-        held.recv().unwrap();
+        gathered.recv().unwrap();
         Ok(())
     });
     let gather = async {
@@ -77,8 +77,8 @@ async fn together<C: Future>(store: &SqliteStore, calls: impl IntoIterator<Item 
         let_go.send(()).unwrap();
         calls.await
     };
-    let (held, answers) = futures_util::future::join(hold, gather).await;
-    held.unwrap();
+    let (ended, answers) = futures_util::future::join(hold_up, gather).await;
+    ended.unwrap();
     answers
 }
 

@@ -41,8 +41,11 @@ pub(super) enum Flush {
     /// It is a promise to someone outside.
     Always,
     /// If this says so, of the state before the transaction.
-    If(Box<dyn Fn(&Connection) -> Result<bool, StoreError> + Send>),
+    If(Condition),
 }
+
+/// A question about the stored state.
+pub(super) type Condition = Box<dyn Fn(&Connection) -> Result<bool, StoreError> + Send>;
 
 /// Something to be done in a transaction, and answered after it.
 pub(super) trait Operation: Send {
