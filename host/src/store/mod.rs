@@ -7,12 +7,21 @@
 //! - Events of a lane are handed out in the order they were accepted.
 //! - Parts of an event are recorded before the first of them is sent, are sent in order, and each is marked before the
 //!   next is sent. So after a crash only the first unmarked part is in doubt; those behind it were not sent.
+//! - What was answered by a call is seen by every later one, and survives a killed process. `accept`, `record_parts` and
+//!   a mark with planned parts behind it survive a power loss too; the rest may be undone by one, newest first, and is
+//!   then only done again.
 //!
 //! Time comes from the caller: several hosts share a store, so leases are compared by the timestamps they pass in.
+//!
+//! What goes wrong: a call that fails changed nothing. (After a flush that failed, a power loss may bring it back: an
+//! event may be answered whose sender was told that it was not taken.) A future that is dropped before it answers leaves open whether
+//! the call took place; every call may be repeated (a repeated `finish` says that the event is no longer running).
 //!
 //! States of an event: `waiting` → (`begin`) `running` → (`finish`) `done` | `failed`; `refused` if its lane was full.
 //! A crash leaves `running`; the next holder of the lane begins it again, with `attempt` one higher.
 
+#[cfg(test)]
+mod conformance;
 mod sqlite;
 
 use std::{sync::Arc, time::Duration};
@@ -47,7 +56,8 @@ pub struct NewEvent {
 pub enum Acceptance {
     /// It waits in its lane.
     Fresh,
-    /// The same key and content came within the last 24 h; nothing was stored.
+    /// The same key and content was taken within [`DUPLICATE_WINDOW`]; nothing was stored. (One that was refused then
+    /// is no duplicate now: it may find room.)
     Duplicate,
     /// Its lane was full. It is kept as `refused`, for the record, and will not run.
     Refused,
@@ -151,7 +161,8 @@ pub struct KvEntry {
     pub key: String,
     /// Up to 64 KiB.
     pub value: Vec<u8>,
-    /// Changes with every write of this key; what compare-and-swap compares.
+    /// Changes with every write of this key and never comes back, not even after it was deleted; what
+    /// compare-and-swap compares.
     pub version: u64,
 }
 
@@ -184,10 +195,18 @@ pub enum StoreError {
     /// A compare-and-swap found another version.
     #[error("the key was changed by someone else")]
     Conflict,
-    /// A limit of the kv space would be passed.
+    /// A limit of the kv space would be passed; the sentence names it.
     #[error("{0}")]
     Quota(String),
-    /// The storage itself failed: disk full, read-only, locked, broken.
+    /// The step does not fit the event's state; a fault of the caller.
+    #[error("event {event} can't take this step: {problem}")]
+    OutOfStep {
+        /// Which event.
+        event: EventId,
+        /// What does not fit.
+        problem: &'static str,
+    },
+    /// The storage itself failed: disk full, read-only, locked, broken, or stopped. It is tried anew with every call.
     #[error("the store failed: {0}")]
     Unavailable(Arc<str>),
     /// The file was written by a newer Hearth.
@@ -202,15 +221,33 @@ pub enum StoreError {
         /// What we know.
         known: i64,
     },
+    /// Another process works with the file.
+    #[error("{path} is in use by another hearth; end that one, or give this one another `[store] url`")]
+    InUse {
+        /// The database file.
+        path: String,
+    },
 }
 
+/// The longest key of the kv space, in bytes.
+pub const KV_KEY_BYTES: usize = 512;
+/// The largest value of the kv space, in bytes.
+pub const KV_VALUE_BYTES: usize = 64 * 1024;
+/// How many keys a bot may have, all its rooms together.
+pub const KV_KEYS_PER_BOT: u64 = 10_000;
+/// How many bytes a bot may keep, keys and values of all its rooms together.
+pub const KV_BYTES_PER_BOT: u64 = 16 * 1024 * 1024;
+
+/// How many journal rows one call answers at most.
+pub const JOURNAL_ROWS: u32 = 1_000;
+
 /// How long a delivery counts as a duplicate of an equal one.
-pub const DUPLICATE_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
+pub const DUPLICATE_WINDOW: Duration = Duration::from_hours(24);
 
 /// The one way to what lasts. See the module's contract.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// Takes an event in, durably. `queue_limit` bounds the unfinished events of a lane.
+    /// Takes an event in, durably. `queue_limit` bounds the unfinished (waiting and running) events of a lane.
     async fn accept(&self, event: NewEvent, queue_limit: u32) -> Result<Acceptance, StoreError>;
 
     /// The lanes that have unfinished events, oldest event first.
@@ -226,21 +263,30 @@ pub trait Store: Send + Sync + 'static {
         until: Timestamp,
     ) -> Result<Option<Lease>, StoreError>;
 
-    /// Extends leases to `until`; answers those that are still held.
+    /// Extends leases to `until`; answers those that are still held. One that has expired and was taken by nobody is
+    /// still held.
     async fn renew(&self, leases: Vec<Lease>, until: Timestamp) -> Result<Vec<Lease>, StoreError>;
 
-    /// Gives the lane back, unless an event is waiting in it: then the lease stays and the answer is `false`.
+    /// Gives the lane back, unless it has an unfinished event: then the lease stays and the answer is `false`.
     /// (Checked in one step, so that an event accepted meanwhile can't be stranded.)
     async fn release_if_idle(&self, lease: &Lease) -> Result<bool, StoreError>;
 
-    /// Hands out the lane's oldest unfinished event, counting the attempt; `None` if there is none.
+    /// Hands out the lane's oldest unfinished event, counting the attempt; `None` if there is none. The one handed out
+    /// last is handed out again until it is finished.
     async fn begin(&self, lease: &Lease, now: Timestamp) -> Result<Option<Begun>, StoreError>;
 
-    /// Records an answer's parts, durably, before any of them is sent.
-    async fn record_parts(&self, lease: &Lease, event: EventId, parts: Vec<String>)
-    -> Result<(), StoreError>;
+    /// Records an answer's parts, durably, before any of them is sent, and with them the conversation that made them:
+    /// after a crash the answer is sent from here, and only here the new conversation is known.
+    /// Recording the same parts again changes nothing; other ones are [`StoreError::OutOfStep`].
+    async fn record_parts(
+        &self,
+        lease: &Lease,
+        event: EventId,
+        parts: Vec<String>,
+        session: SessionChange,
+    ) -> Result<(), StoreError>;
 
-    /// Marks how far one part came.
+    /// Marks how far one part came, before the next is sent. Out of order it is [`StoreError::OutOfStep`].
     async fn mark_part(
         &self,
         lease: &Lease,
@@ -262,13 +308,14 @@ pub trait Store: Send + Sync + 'static {
     /// Drops the lane's conversation at once (the agent no longer knows it).
     async fn forget_session(&self, lease: &Lease) -> Result<(), StoreError>;
 
-    /// The newest journal rows, newest first; of one bot if named.
+    /// The newest journal rows, newest first; of one bot if named. At most [`JOURNAL_ROWS`].
     async fn journal(&self, bot: Option<&BotName>, limit: u32) -> Result<Vec<JournalRow>, StoreError>;
 
     /// Reads a key.
     async fn kv_get(&self, scope: &KvScope, key: &str) -> Result<Option<KvEntry>, StoreError>;
 
-    /// Writes a key if `expect` holds ([`StoreError::Conflict`] if not); answers its new version.
+    /// Writes a key if `expect` holds ([`StoreError::Conflict`] if not); answers its new version. The limits are
+    /// [`KV_KEY_BYTES`], [`KV_VALUE_BYTES`], [`KV_KEYS_PER_BOT`] and [`KV_BYTES_PER_BOT`] ([`StoreError::Quota`]).
     async fn kv_set(
         &self,
         scope: &KvScope,
@@ -292,7 +339,8 @@ pub trait Store: Send + Sync + 'static {
     /// Whether a write would be taken now; for readiness.
     async fn ping(&self) -> Result<(), StoreError>;
 
-    /// Removes what nobody needs any more: ended events and journal rows older than `before`, expired sessions.
-    /// Bounded work per call; answers how many rows went.
+    /// Removes what nobody needs any more: ended events (not before [`DUPLICATE_WINDOW`] has passed) and journal rows
+    /// older than `before`, expired sessions, expired leases of lanes with nothing to do.
+    /// Bounded work per call; answers how many of them went.
     async fn sweep(&self, before: Timestamp, now: Timestamp) -> Result<u64, StoreError>;
 }

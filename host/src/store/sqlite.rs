@@ -1,3 +1,248 @@
-//! The store in one SQLite file.
+//! The store in one SQLite file: every call becomes an operation on a thread that owns the connection.
+//!
+//! - One process works with a file at a time (an advisory lock on `<file>.lock`); within it, any number of tasks.
+//! - Writes go to one thread, which commits whatever has gathered in one transaction ([`writer`]); reads have a thread
+//!   and a connection of their own, and in WAL mode neither waits for the other.
+//! - The files are readable by their owner only.
+//! - Leases do not outlive the process: with the lock in hand, whoever held them is known to be gone, so a restarted
+//!   host takes its lanes over at once.
+//!
+//! What goes wrong: a full or failing disk fails the calls with [`StoreError::Unavailable`] until it recovers, and then
+//! the store does too. After [`SqliteStore::close`] every call fails in that way.
+
+mod counter;
+mod file;
+mod inbox;
+mod journal;
+mod kv;
+mod lanes;
+mod migration;
+mod outbox;
+mod sessions;
+mod sweep;
+#[cfg(test)]
+mod tests;
+mod worker;
+mod writer;
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use rusqlite::Connection;
+
+use self::{
+    worker::Worker,
+    writer::{Flush, Operation},
+};
+use super::{
+    Acceptance, Begun, End, JournalRow, KvEntry, KvExpect, KvScope, Lease, NewEvent, PartState,
+    SessionChange, Store, StoreError,
+};
+use crate::id::{BotName, EventId, HostId, LaneKey, Timestamp};
+
+/// How many calls may wait for the writer, and as many for the reader; further ones wait for a place.
+const QUEUE: usize = 1024;
+
 /// A store in one SQLite file.
-pub struct SqliteStore;
+///
+/// Dropping it works off what is queued, which blocks for about one commit; in async code, [`close`](Self::close) first.
+pub struct SqliteStore {
+    // Dropped in this order: the last connection to close tidies up the write-ahead log, and only the writer's may.
+    reader: Worker<Read>,
+    writer: Worker<Box<dyn Operation>>,
+    commits: Arc<AtomicU64>,
+}
+
+/// One read, which answers by itself.
+type Read = Box<dyn FnOnce(&Connection) + Send>;
+
+impl SqliteStore {
+    /// Opens the file, and makes it (and its folder) if there is none. Blocks; for the start of the host.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`], [`StoreError::TooNew`], or [`StoreError::Unavailable`] with the path and the cause.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let file::Opened { lock, write, read } = file::open(path)?;
+        let commits = Arc::new(AtomicU64::new(0));
+        let writer = writer::start(write, lock, QUEUE, Arc::clone(&commits))?;
+        let reader = Worker::<Read>::start("hearth-store-read", QUEUE, move |reads| {
+            while let Some(read_one) = reads.next() {
+                read_one(&read);
+            }
+        })?;
+        Ok(Self { reader, writer, commits })
+    }
+
+    /// Ends the store: what was asked before is done, what is asked from now on fails. Returns when the file is free.
+    pub async fn close(&self) {
+        self.reader.stop().await;
+        self.writer.stop().await;
+    }
+
+    /// How many transactions were committed since it was opened; for metrics.
+    pub fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        flush: Flush,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.writer.ask(|reply| writer::operation(flush, work, reply)).await
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.reader
+            .ask(|reply| -> Read {
+                Box::new(move |connection| {
+                    // Nobody listens any more if the caller was dropped.
+                    _ = reply.send(work(connection));
+                })
+            })
+            .await
+    }
+}
+
+// === impl Store for SqliteStore ===
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn accept(&self, event: NewEvent, queue_limit: u32) -> Result<Acceptance, StoreError> {
+        self.write(Flush::Always, move |c| inbox::accept(c, &event, queue_limit)).await
+    }
+
+    async fn unfinished_lanes(&self) -> Result<Vec<LaneKey>, StoreError> {
+        self.read(inbox::unfinished_lanes).await
+    }
+
+    async fn lease(
+        &self,
+        lane: &LaneKey,
+        host: HostId,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<Lease>, StoreError> {
+        let lane = lane.clone();
+        self.write(Flush::Never, move |c| lanes::lease(c, lane, host, now, until)).await
+    }
+
+    async fn renew(&self, leases: Vec<Lease>, until: Timestamp) -> Result<Vec<Lease>, StoreError> {
+        self.write(Flush::Never, move |c| lanes::renew(c, leases, until)).await
+    }
+
+    async fn release_if_idle(&self, lease: &Lease) -> Result<bool, StoreError> {
+        let lease = lease.clone();
+        self.write(Flush::Never, move |c| lanes::release_if_idle(c, &lease)).await
+    }
+
+    async fn begin(&self, lease: &Lease, now: Timestamp) -> Result<Option<Begun>, StoreError> {
+        let lease = lease.clone();
+        self.write(Flush::Never, move |c| inbox::begin(c, &lease, now)).await
+    }
+
+    async fn record_parts(
+        &self,
+        lease: &Lease,
+        event: EventId,
+        parts: Vec<String>,
+        session: SessionChange,
+    ) -> Result<(), StoreError> {
+        let lease = lease.clone();
+        self.write(Flush::Always, move |c| outbox::record(c, &lease, event, &parts, session)).await
+    }
+
+    async fn mark_part(
+        &self,
+        lease: &Lease,
+        event: EventId,
+        index: u32,
+        state: PartState,
+    ) -> Result<(), StoreError> {
+        let lease = lease.clone();
+        let flush = Flush::If(Box::new(move |c| outbox::has_parts_behind(c, event, index)));
+        self.write(flush, move |c| outbox::mark(c, &lease, event, index, state)).await
+    }
+
+    async fn finish(
+        &self,
+        lease: &Lease,
+        event: EventId,
+        end: End,
+        session: SessionChange,
+        row: JournalRow,
+    ) -> Result<(), StoreError> {
+        let lease = lease.clone();
+        self.write(Flush::Never, move |c| inbox::finish(c, &lease, event, end, session, &row)).await
+    }
+
+    async fn forget_session(&self, lease: &Lease) -> Result<(), StoreError> {
+        let lease = lease.clone();
+        self.write(Flush::Never, move |c| {
+            lanes::check(c, &lease)?;
+            sessions::change(c, &lease.lane, SessionChange::Forget)
+        })
+        .await
+    }
+
+    async fn journal(&self, bot: Option<&BotName>, limit: u32) -> Result<Vec<JournalRow>, StoreError> {
+        let bot = bot.cloned();
+        self.read(move |c| journal::newest(c, bot.as_ref(), limit)).await
+    }
+
+    async fn kv_get(&self, scope: &KvScope, key: &str) -> Result<Option<KvEntry>, StoreError> {
+        let (scope, key) = (scope.clone(), key.to_owned());
+        self.read(move |c| kv::get(c, &scope, &key)).await
+    }
+
+    async fn kv_set(
+        &self,
+        scope: &KvScope,
+        key: &str,
+        value: Vec<u8>,
+        expect: KvExpect,
+    ) -> Result<u64, StoreError> {
+        kv::check_size(key, &value)?;
+        let (scope, key) = (scope.clone(), key.to_owned());
+        self.write(Flush::Never, move |c| kv::set(c, &scope, &key, &value, expect)).await
+    }
+
+    async fn kv_delete(&self, scope: &KvScope, key: &str, expect: KvExpect) -> Result<bool, StoreError> {
+        let (scope, key) = (scope.clone(), key.to_owned());
+        self.write(Flush::Never, move |c| kv::delete(c, &scope, &key, expect)).await
+    }
+
+    async fn kv_list(
+        &self,
+        scope: &KvScope,
+        prefix: &str,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<KvEntry>, StoreError> {
+        let (scope, prefix, after) = (scope.clone(), prefix.to_owned(), after.map(str::to_owned));
+        self.read(move |c| kv::list(c, &scope, &prefix, after.as_deref(), limit)).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.write(Flush::Never, |c| counter::next(c, counter::PING).map(drop)).await
+    }
+
+    async fn sweep(&self, before: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+        self.write(Flush::Never, move |c| sweep::sweep(c, before, now)).await
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Unavailable(error.to_string().into())
+    }
+}

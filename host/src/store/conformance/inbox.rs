@@ -1,0 +1,125 @@
+//! Events: acceptance, order, attempts.
+
+use super::*;
+use crate::store::DUPLICATE_WINDOW;
+
+pub(in crate::store) async fn an_event_is_begun_with_what_it_was_accepted_with(store: &dyn Store) {
+    let event = message(1);
+    assert_eq!(accept(store, &event).await, Acceptance::Fresh);
+    let lease = take(store, &event.lane).await;
+    let begun = store.begin(&lease, NOW).await.unwrap().unwrap();
+    assert_eq!((begun.event, begun.payload, begun.attempt), (event.id, event.payload, 1));
+    assert_eq!((begun.session, begun.parts), (None, vec![]));
+}
+
+pub(in crate::store) async fn events_of_a_lane_come_in_the_order_they_were_accepted(store: &dyn Store) {
+    // The clock runs backwards meanwhile, and so do the messages' ids.
+    for id in (1..=5).rev() {
+        let event = NewEvent { received_at: at(i64::try_from(id).unwrap()), ..message(id) };
+        accept(store, &event).await;
+    }
+    let lease = take(store, &lane("a", 1)).await;
+    for id in (1..=5).rev() {
+        assert_eq!(answer_next(store, &lease).await, Some(format!("message {id}")));
+    }
+    assert_eq!(answer_next(store, &lease).await, None);
+}
+
+pub(in crate::store) async fn lanes_do_not_see_each_others_events(store: &dyn Store) {
+    accept(store, &message_in(lane("a", 1), 1)).await;
+    for other in [lane("a", 2), lane("b", 1)] {
+        let lease = take(store, &other).await;
+        assert_eq!(answer_next(store, &lease).await, None);
+    }
+}
+
+pub(in crate::store) async fn an_unfinished_event_is_begun_again_and_counted(store: &dyn Store) {
+    accept(store, &message(1)).await;
+    accept(store, &message(2)).await;
+    let lease = take(store, &lane("a", 1)).await;
+    for attempt in 1..=3 {
+        let begun = store.begin(&lease, NOW).await.unwrap().unwrap();
+        assert_eq!((begun.payload.as_str(), begun.attempt), ("message 1", attempt));
+    }
+}
+
+pub(in crate::store) async fn a_finished_event_is_not_begun_again(store: &dyn Store) {
+    accept(store, &message(1)).await;
+    let lease = take(store, &lane("a", 1)).await;
+    assert!(answer_next(store, &lease).await.is_some());
+    assert!(store.begin(&lease, NOW).await.unwrap().is_none());
+    assert_eq!(store.unfinished_lanes().await.unwrap(), []);
+}
+
+pub(in crate::store) async fn an_equal_delivery_within_the_window_is_a_duplicate(store: &dyn Store) {
+    accept(store, &message(1)).await;
+    for received_at in [NOW, NOW.after(DUPLICATE_WINDOW), at(-5)] {
+        let again = NewEvent { received_at, ..message(1) };
+        assert_eq!(accept(store, &again).await, Acceptance::Duplicate, "at {received_at:?}");
+    }
+    let lease = take(store, &lane("a", 1)).await;
+    assert!(answer_next(store, &lease).await.is_some());
+    assert_eq!(accept(store, &message(1)).await, Acceptance::Duplicate, "after it was answered");
+    assert_eq!(answer_next(store, &lease).await, None);
+}
+
+pub(in crate::store) async fn a_delivery_that_differs_is_no_duplicate(store: &dyn Store) {
+    accept(store, &message(1)).await;
+    let later = Timestamp(NOW.after(DUPLICATE_WINDOW).0 + 1);
+    for other in [
+        NewEvent { content_hash: [8; 32], ..message(1) },
+        NewEvent { kind: "edit".to_owned(), ..message(1) },
+        NewEvent { lane: lane("b", 1), ..message(1) },
+        NewEvent { message: MessageId(2), ..message(1) },
+        NewEvent { received_at: later, ..message(1) },
+    ] {
+        assert_eq!(accept(store, &other).await, Acceptance::Fresh, "{other:?}");
+    }
+}
+
+pub(in crate::store) async fn a_full_lane_refuses_and_takes_the_same_delivery_once_there_is_room(
+    store: &dyn Store,
+) {
+    let lease = take(store, &lane("a", 1)).await;
+    for (id, expected) in [(1, Acceptance::Fresh), (2, Acceptance::Fresh), (3, Acceptance::Refused)] {
+        assert_eq!(store.accept(message(id), 2).await.unwrap(), expected);
+    }
+    let begun = store.begin(&lease, NOW).await.unwrap().unwrap();
+    assert_eq!(store.accept(message(3), 2).await.unwrap(), Acceptance::Refused, "a running event counts");
+    finish(store, &lease, begun.event, NOW).await;
+    assert_eq!(store.accept(message(3), 2).await.unwrap(), Acceptance::Fresh);
+    assert_eq!(
+        store.accept(message_in(lane("a", 2), 4), 2).await.unwrap(),
+        Acceptance::Fresh,
+        "another lane"
+    );
+    for expected in [Some("message 2"), Some("message 3"), None] {
+        assert_eq!(answer_next(store, &lease).await.as_deref(), expected);
+    }
+}
+
+pub(in crate::store) async fn lanes_with_unfinished_events_are_listed_oldest_first(store: &dyn Store) {
+    for (bot, room, id) in [("b", 9, 1), ("a", 5, 2), ("b", 9, 3), ("a", 4, 4), ("c", 1, 5)] {
+        accept(store, &message_in(lane(bot, room), id)).await;
+    }
+    store.accept(message_in(lane("d", 1), 6), 0).await.unwrap();
+    let expected = vec![lane("b", 9), lane("a", 5), lane("a", 4), lane("c", 1)];
+    assert_eq!(store.unfinished_lanes().await.unwrap(), expected);
+
+    // A running event counts, a finished one does not.
+    let lease = take(store, &lane("a", 5)).await;
+    answer_next(store, &lease).await;
+    let lease = take(store, &lane("b", 9)).await;
+    store.begin(&lease, NOW).await.unwrap();
+    let expected = vec![lane("b", 9), lane("a", 4), lane("c", 1)];
+    assert_eq!(store.unfinished_lanes().await.unwrap(), expected);
+}
+
+pub(in crate::store) async fn ids_of_any_size_come_back_unchanged(store: &dyn Store) {
+    let lane = lane("a", u64::MAX);
+    accept(store, &message_in(lane.clone(), u64::MAX)).await;
+    assert_eq!(store.unfinished_lanes().await.unwrap(), std::slice::from_ref(&lane));
+    let lease = take(store, &lane).await;
+    assert!(answer_next(store, &lease).await.is_some());
+    assert_eq!(store.journal(None, 1).await.unwrap()[0].lane, lane);
+}

@@ -1,0 +1,154 @@
+//! What every store must do, as tests over the trait; each implementation runs all of them with [`conformance`].
+//!
+//! Each case gets a store that is empty and its own.
+
+pub(super) mod inbox;
+pub(super) mod kv;
+pub(super) mod leases;
+pub(super) mod outbox;
+pub(super) mod upkeep;
+
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{Acceptance, JournalRow, Lease, NewEvent, Store};
+use crate::id::{EventId, HostId, LaneKey, MessageId, RoomId, SessionId, Timestamp, TurnId};
+
+/// Makes a test of every case. `$fresh` is a function that answers an empty store and whatever must live as long.
+macro_rules! conformance {
+    ($fresh:path) => {
+        $crate::store::conformance::conformance! { $fresh =>
+            inbox {
+                an_event_is_begun_with_what_it_was_accepted_with
+                events_of_a_lane_come_in_the_order_they_were_accepted
+                lanes_do_not_see_each_others_events
+                an_unfinished_event_is_begun_again_and_counted
+                a_finished_event_is_not_begun_again
+                an_equal_delivery_within_the_window_is_a_duplicate
+                a_delivery_that_differs_is_no_duplicate
+                a_full_lane_refuses_and_takes_the_same_delivery_once_there_is_room
+                lanes_with_unfinished_events_are_listed_oldest_first
+                ids_of_any_size_come_back_unchanged
+            }
+            leases {
+                a_lane_has_one_holder_until_its_lease_expires
+                the_holder_renews_under_the_same_token_by_taking_the_lane_again
+                renewing_answers_the_leases_that_are_still_held
+                an_expired_lease_that_nobody_took_still_works
+                an_idle_lane_is_released_and_its_lease_is_void
+                a_lane_with_an_unfinished_event_is_not_released
+                no_write_with_a_lost_lease_changes_anything
+                a_token_is_never_given_out_twice
+            }
+            outbox {
+                a_later_attempt_sees_the_parts_and_how_far_they_came
+                recording_the_same_parts_again_changes_nothing
+                another_answer_is_refused_once_one_was_recorded
+                parts_are_marked_in_order
+                only_a_running_event_of_the_lane_takes_parts_and_an_end
+                the_conversation_is_known_from_the_moment_the_answer_is_recorded
+            }
+            kv {
+                a_key_is_written_read_and_removed
+                a_write_with_a_wrong_expectation_conflicts_and_changes_nothing
+                a_version_never_comes_back
+                rooms_and_bots_do_not_see_each_others_keys
+                keys_are_listed_by_prefix_in_order_and_page_by_page
+                wildcards_of_other_languages_are_plain_characters
+                a_key_or_value_that_is_too_long_is_refused
+                a_bot_has_a_limited_number_of_keys
+                a_bot_has_a_limited_number_of_bytes
+            }
+            upkeep {
+                a_conversation_lasts_until_it_expires_or_is_forgotten
+                the_journal_is_read_newest_first_and_by_bot
+                a_sweep_removes_what_is_old_and_keeps_what_is_needed
+                a_sweep_does_a_bounded_amount_of_work
+                a_store_that_works_answers_a_ping
+            }
+        }
+    };
+    ($fresh:path => $($module:ident { $($case:ident)* })*) => {
+        $(
+            mod $module {
+                $(
+                    #[tokio::test]
+                    async fn $case() {
+                        let (store, _kept) = $fresh();
+                        $crate::store::conformance::$module::$case(&store).await;
+                    }
+                )*
+            }
+        )*
+    };
+}
+pub(super) use conformance;
+
+/// When the cases begin.
+const NOW: Timestamp = Timestamp(1_800_000_000_000);
+/// A limit that no case reaches by accident.
+const ROOMY: u32 = 1_000;
+
+/// This many seconds after [`NOW`].
+fn at(seconds: i64) -> Timestamp {
+    Timestamp(NOW.0 + seconds * 1_000)
+}
+
+fn lane(bot: &str, room: u64) -> LaneKey {
+    LaneKey { bot: bot.into(), room: RoomId(room) }
+}
+
+/// A message to bot "a" in room 1.
+fn message(id: u64) -> NewEvent {
+    message_in(lane("a", 1), id)
+}
+
+fn message_in(lane: LaneKey, id: u64) -> NewEvent {
+    NewEvent {
+        id: EventId::new(),
+        lane,
+        message: MessageId(id),
+        kind: "message".to_owned(),
+        content_hash: [7; 32],
+        payload: format!("message {id}"),
+        received_at: NOW,
+    }
+}
+
+fn session(number: u128) -> SessionId {
+    SessionId(Uuid::from_u128(number))
+}
+
+fn journal_row(lease: &Lease, event: EventId, ended_at: Timestamp) -> JournalRow {
+    JournalRow {
+        turn: TurnId::random(),
+        event,
+        lane: lease.lane.clone(),
+        attempt: 1,
+        started_at: NOW,
+        ended_at,
+        outcome: "replied".to_owned(),
+        details: json!({ "posted": [4711], "cost-usd": 0.25 }),
+    }
+}
+
+async fn accept(store: &dyn Store, event: &NewEvent) -> Acceptance {
+    store.accept(event.clone(), ROOMY).await.unwrap()
+}
+
+/// The lane, taken by a host of its own for a minute.
+async fn take(store: &dyn Store, lane: &LaneKey) -> Lease {
+    store.lease(lane, HostId::random(), NOW, at(60)).await.unwrap().expect("the lane is free")
+}
+
+/// The payload of the lane's next event, which is finished at once.
+async fn answer_next(store: &dyn Store, lease: &Lease) -> Option<String> {
+    let begun = store.begin(lease, NOW).await.unwrap()?;
+    finish(store, lease, begun.event, NOW).await;
+    Some(begun.payload)
+}
+
+async fn finish(store: &dyn Store, lease: &Lease, event: EventId, ended_at: Timestamp) {
+    let row = journal_row(lease, event, ended_at);
+    store.finish(lease, event, super::End::Done, super::SessionChange::Keep, row).await.unwrap();
+}

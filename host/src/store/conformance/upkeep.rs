@@ -1,0 +1,112 @@
+//! Sessions, the journal, and the removal of what is old.
+
+use super::*;
+use crate::store::{DUPLICATE_WINDOW, End, KvExpect, KvScope, PartState, SessionChange};
+
+const DAY: i64 = 24 * 60 * 60;
+
+pub(in crate::store) async fn a_conversation_lasts_until_it_expires_or_is_forgotten(store: &dyn Store) {
+    let lease = take(store, &lane("a", 1)).await;
+    let steps = [
+        // What the event before left behind, and when the next one sees what.
+        (SessionChange::Set(session(1), at(100)), at(99), Some(session(1))),
+        (SessionChange::Keep, at(99), Some(session(1))),
+        (SessionChange::Keep, at(100), None),
+        (SessionChange::Set(session(1), at(200)), at(199), Some(session(1))),
+        (SessionChange::Set(session(2), at(300)), at(199), Some(session(2))),
+        (SessionChange::Forget, at(199), None),
+    ];
+    for (id, (change, now, expected)) in (1..).zip(steps) {
+        accept(store, &message(2 * id)).await;
+        let event = store.begin(&lease, NOW).await.unwrap().unwrap().event;
+        store.finish(&lease, event, End::Done, change, journal_row(&lease, event, NOW)).await.unwrap();
+        accept(store, &message(2 * id + 1)).await;
+        let begun = store.begin(&lease, now).await.unwrap().unwrap();
+        assert_eq!(begun.session, expected, "step {id}");
+        finish(store, &lease, begun.event, NOW).await;
+    }
+
+    accept(store, &message(100)).await;
+    let event = store.begin(&lease, NOW).await.unwrap().unwrap().event;
+    let set = SessionChange::Set(session(3), at(300));
+    store.record_parts(&lease, event, vec![], set).await.unwrap();
+    store.forget_session(&lease).await.unwrap();
+    assert_eq!(store.begin(&lease, NOW).await.unwrap().unwrap().session, None);
+}
+
+pub(in crate::store) async fn the_journal_is_read_newest_first_and_by_bot(store: &dyn Store) {
+    let mut rows = Vec::new();
+    for (id, bot) in (1..).zip(["a", "b", "a", "b", "a"]) {
+        let lane = lane(bot, id);
+        accept(store, &message_in(lane.clone(), id)).await;
+        let lease = take(store, &lane).await;
+        let event = store.begin(&lease, NOW).await.unwrap().unwrap().event;
+        // The order is that of the ends as the store saw them, not of anyone's clock.
+        let row = journal_row(&lease, event, at(-i64::try_from(id).unwrap()));
+        store.finish(&lease, event, End::Failed, SessionChange::Keep, row.clone()).await.unwrap();
+        rows.insert(0, row);
+    }
+    assert_eq!(store.journal(None, 100).await.unwrap(), rows);
+    assert_eq!(store.journal(None, 2).await.unwrap(), rows[..2]);
+    let of_b = store.journal(Some(&"b".into()), 100).await.unwrap();
+    assert_eq!(of_b, [rows[1].clone(), rows[3].clone()]);
+    assert_eq!(store.journal(Some(&"c".into()), 100).await.unwrap(), []);
+}
+
+pub(in crate::store) async fn a_sweep_removes_what_is_old_and_keeps_what_is_needed(store: &dyn Store) {
+    let lease = take(store, &lane("a", 1)).await;
+    // Ended at the start, and on the third day.
+    for (id, ended_at) in [(1, NOW), (2, at(3 * DAY))] {
+        accept(store, &message(id)).await;
+        let event = store.begin(&lease, NOW).await.unwrap().unwrap().event;
+        store.record_parts(&lease, event, vec!["part".to_owned()], SessionChange::Keep).await.unwrap();
+        store.mark_part(&lease, event, 0, PartState::Posted(None)).await.unwrap();
+        finish(store, &lease, event, ended_at).await;
+    }
+    store.accept(message(3), 0).await.unwrap();
+    // Never ended, with a lease that has expired.
+    let unfinished = message_in(lane("b", 1), 4);
+    accept(store, &unfinished).await;
+    let late = take(store, &unfinished.lane).await;
+    let event = store.begin(&late, NOW).await.unwrap().unwrap().event;
+    let set = SessionChange::Set(session(1), at(60));
+    store.record_parts(&late, event, vec!["kept".to_owned()], set).await.unwrap();
+    let scope = KvScope { bot: "a".into(), room: None };
+    store.kv_set(&scope, "k", vec![1], KvExpect::Anything).await.unwrap();
+
+    // Whatever `before` says, an event stays for as long as it could be delivered again.
+    let last_moment = NOW.after(DUPLICATE_WINDOW);
+    assert_eq!(store.sweep(at(2 * DAY), at(30)).await.unwrap(), 1, "the first journal row");
+    assert_eq!(
+        accept(store, &NewEvent { received_at: last_moment, ..message(1) }).await,
+        Acceptance::Duplicate
+    );
+
+    let removed = store.sweep(at(2 * DAY), at(4 * DAY)).await.unwrap();
+    assert_eq!(removed, 4, "the first and the refused event, the session and the idle lane's lease");
+    assert_eq!(store.sweep(at(2 * DAY), at(4 * DAY)).await.unwrap(), 0);
+
+    assert_eq!(accept(store, &message(1)).await, Acceptance::Fresh, "it is forgotten");
+    assert_eq!(accept(store, &message(2)).await, Acceptance::Duplicate, "it is not");
+    assert_eq!(store.journal(None, 10).await.unwrap().len(), 1);
+    assert!(store.kv_get(&scope, "k").await.unwrap().is_some());
+    let begun = store.begin(&late, NOW).await.unwrap().unwrap();
+    assert_eq!((begun.event, begun.session), (unfinished.id, None));
+    assert_eq!(begun.parts.len(), 1);
+}
+
+pub(in crate::store) async fn a_sweep_does_a_bounded_amount_of_work(store: &dyn Store) {
+    let refused = (1..=2_500).map(|id| store.accept(message(id), 0));
+    futures_util::future::join_all(refused).await;
+    let mut calls = Vec::new();
+    while let removed @ 1.. = store.sweep(at(2 * DAY), at(4 * DAY)).await.unwrap() {
+        calls.push(removed);
+    }
+    assert_eq!(calls.iter().sum::<u64>(), 2_500);
+    assert!(calls.iter().all(|removed| *removed <= 1_000), "{calls:?}");
+}
+
+pub(in crate::store) async fn a_store_that_works_answers_a_ping(store: &dyn Store) {
+    store.ping().await.unwrap();
+    store.ping().await.unwrap();
+}

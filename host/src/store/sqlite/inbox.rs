@@ -1,0 +1,152 @@
+//! Events, from their acceptance to their end.
+
+use rusqlite::{Connection, OptionalExtension, params};
+use uuid::Uuid;
+
+use super::{
+    super::DUPLICATE_WINDOW, Acceptance, Begun, End, JournalRow, Lease, NewEvent, SessionChange, StoreError,
+    journal, lanes, outbox, sessions,
+};
+use crate::id::{BotName, EventId, LaneKey, RoomId, Timestamp};
+
+/// Whether the same was taken before. Later times count too: a clock may have been set back.
+pub(super) const FIND_DUPLICATE: &str = "SELECT 1 FROM event
+    WHERE bot = ?1 AND message = ?2 AND kind = ?3
+      AND content_hash = ?4 AND received_at >= ?5 AND state <> 'refused'";
+/// How many unfinished events a lane has, counted up to a limit.
+pub(super) const COUNT_UNFINISHED: &str = "SELECT count(*) FROM
+    (SELECT 1 FROM event WHERE bot = ?1 AND room = ?2 AND ended_at IS NULL LIMIT ?3)";
+/// The lane's oldest unfinished event.
+pub(super) const FIND_OLDEST: &str = "SELECT sequence, id, attempt, payload FROM event
+    WHERE bot = ?1 AND room = ?2 AND ended_at IS NULL ORDER BY sequence LIMIT 1";
+/// The lanes that have unfinished events.
+pub(super) const FIND_LANES: &str = "SELECT bot, room FROM event
+    WHERE ended_at IS NULL GROUP BY bot, room ORDER BY min(sequence)";
+
+/// See [`Store::accept`](super::Store::accept).
+pub(super) fn accept(
+    connection: &Connection,
+    event: &NewEvent,
+    queue_limit: u32,
+) -> Result<Acceptance, StoreError> {
+    let (bot, message) = (event.lane.bot.as_str(), event.message.0.cast_signed());
+    let since = event.received_at.before(DUPLICATE_WINDOW);
+    let is_duplicate = connection.prepare_cached(FIND_DUPLICATE)?.exists(params![
+        bot,
+        message,
+        event.kind,
+        event.content_hash,
+        since.0
+    ])?;
+    if is_duplicate {
+        return Ok(Acceptance::Duplicate);
+    }
+    let is_full = count_unfinished(connection, &event.lane, queue_limit)? >= queue_limit;
+    let (state, ended_at) = if is_full { ("refused", Some(event.received_at.0)) } else { ("waiting", None) };
+    connection
+        .prepare_cached(
+            "INSERT INTO event
+                (id, bot, room, message, kind, content_hash, payload, received_at, state, ended_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        )?
+        .execute(params![
+            event.id.0.as_bytes(),
+            bot,
+            event.lane.room.0.cast_signed(),
+            message,
+            event.kind,
+            event.content_hash,
+            event.payload,
+            event.received_at.0,
+            state,
+            ended_at,
+        ])?;
+    Ok(if is_full { Acceptance::Refused } else { Acceptance::Fresh })
+}
+
+/// See [`Store::unfinished_lanes`](super::Store::unfinished_lanes).
+pub(super) fn unfinished_lanes(connection: &Connection) -> Result<Vec<LaneKey>, StoreError> {
+    let mut statement = connection.prepare_cached(FIND_LANES)?;
+    let lanes = statement.query_map([], |row| {
+        let bot: String = row.get(0)?;
+        let room: i64 = row.get(1)?;
+        Ok(LaneKey { bot: BotName(bot.into()), room: RoomId(room.cast_unsigned()) })
+    })?;
+    Ok(lanes.collect::<Result<_, _>>()?)
+}
+
+/// See [`Store::begin`](super::Store::begin).
+pub(super) fn begin(
+    connection: &Connection,
+    lease: &Lease,
+    now: Timestamp,
+) -> Result<Option<Begun>, StoreError> {
+    lanes::check(connection, lease)?;
+    let lane = &lease.lane;
+    let oldest: Option<(i64, [u8; 16], u32, String)> = connection
+        .prepare_cached(FIND_OLDEST)?
+        .query_row(params![lane.bot.as_str(), lane.room.0.cast_signed()], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })
+        .optional()?;
+    let Some((sequence, id, attempts_before, payload)) = oldest else { return Ok(None) };
+    let attempt = attempts_before.saturating_add(1);
+    connection
+        .prepare_cached("UPDATE event SET state = 'running', attempt = ?2 WHERE sequence = ?1")?
+        .execute(params![sequence, attempt])?;
+    Ok(Some(Begun {
+        event: EventId(Uuid::from_bytes(id)),
+        attempt,
+        payload,
+        session: sessions::of_lane(connection, lane, now)?,
+        parts: outbox::parts(connection, sequence)?,
+    }))
+}
+
+/// See [`Store::finish`](super::Store::finish).
+pub(super) fn finish(
+    connection: &Connection,
+    lease: &Lease,
+    event: EventId,
+    end: End,
+    session: SessionChange,
+    row: &JournalRow,
+) -> Result<(), StoreError> {
+    let sequence = running(connection, lease, event)?;
+    let state = match end {
+        End::Done => "done",
+        End::Failed => "failed",
+    };
+    // Never before it was received: the time it may be swept depends on it, and duplicates are recognised until then.
+    connection
+        .prepare_cached("UPDATE event SET state = ?2, ended_at = max(?3, received_at) WHERE sequence = ?1")?
+        .execute(params![sequence, state, row.ended_at.0])?;
+    sessions::change(connection, &lease.lane, session)?;
+    journal::insert(connection, row)
+}
+
+/// The sequence number of an event that runs in the lane; fails if it does not, or the lease is lost.
+pub(super) fn running(connection: &Connection, lease: &Lease, event: EventId) -> Result<i64, StoreError> {
+    lanes::check(connection, lease)?;
+    let lane = &lease.lane;
+    connection
+        .prepare_cached(
+            "SELECT sequence FROM event WHERE id = ?1 AND bot = ?2 AND room = ?3 AND state = 'running'",
+        )?
+        .query_row(params![event.0.as_bytes(), lane.bot.as_str(), lane.room.0.cast_signed()], |row| {
+            row.get(0)
+        })
+        .optional()?
+        .ok_or(StoreError::OutOfStep { event, problem: "it is not running in this lane" })
+}
+
+/// Whether the lane has anything to do.
+pub(super) fn has_unfinished(connection: &Connection, lane: &LaneKey) -> Result<bool, StoreError> {
+    Ok(count_unfinished(connection, lane, 1)? > 0)
+}
+
+fn count_unfinished(connection: &Connection, lane: &LaneKey, limit: u32) -> Result<u32, StoreError> {
+    Ok(connection
+        .prepare_cached(COUNT_UNFINISHED)?
+        .query_row(params![lane.bot.as_str(), lane.room.0.cast_signed(), limit], |row| row.get(0))?)
+}

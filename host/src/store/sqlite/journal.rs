@@ -1,0 +1,70 @@
+//! The journal: one row a turn, in the order the turns ended.
+
+use rusqlite::{Connection, Row, params, types::Type};
+use uuid::Uuid;
+
+use super::{super::JOURNAL_ROWS, JournalRow, StoreError};
+use crate::id::{BotName, EventId, LaneKey, RoomId, Timestamp, TurnId};
+
+/// The newest rows of one bot.
+pub(super) const NEWEST_OF_BOT: &str =
+    "SELECT turn, event, bot, room, attempt, started_at, ended_at, outcome, details
+    FROM journal WHERE bot = ?2 ORDER BY sequence DESC LIMIT ?1";
+/// The newest rows of all.
+pub(super) const NEWEST: &str =
+    "SELECT turn, event, bot, room, attempt, started_at, ended_at, outcome, details
+    FROM journal ORDER BY sequence DESC LIMIT ?1";
+
+/// See [`Store::journal`](super::Store::journal).
+pub(super) fn newest(
+    connection: &Connection,
+    bot: Option<&BotName>,
+    limit: u32,
+) -> Result<Vec<JournalRow>, StoreError> {
+    let limit = limit.min(JOURNAL_ROWS);
+    let mut statement = connection.prepare_cached(if bot.is_some() { NEWEST_OF_BOT } else { NEWEST })?;
+    let rows = match bot {
+        Some(bot) => statement.query_map(params![limit, bot.as_str()], read)?,
+        None => statement.query_map([limit], read)?,
+    };
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Adds a row.
+pub(super) fn insert(connection: &Connection, row: &JournalRow) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO journal (turn, event, bot, room, attempt, started_at, ended_at, outcome, details)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute(params![
+            &*row.turn.0,
+            row.event.0.as_bytes(),
+            row.lane.bot.as_str(),
+            row.lane.room.0.cast_signed(),
+            row.attempt,
+            row.started_at.0,
+            row.ended_at.0,
+            row.outcome,
+            row.details.to_string(),
+        ])?;
+    Ok(())
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<JournalRow> {
+    let turn: String = row.get(0)?;
+    let bot: String = row.get(2)?;
+    let room: i64 = row.get(3)?;
+    let details: String = row.get(8)?;
+    Ok(JournalRow {
+        turn: TurnId(turn.into()),
+        event: EventId(Uuid::from_bytes(row.get(1)?)),
+        lane: LaneKey { bot: BotName(bot.into()), room: RoomId(room.cast_unsigned()) },
+        attempt: row.get(4)?,
+        started_at: Timestamp(row.get(5)?),
+        ended_at: Timestamp(row.get(6)?),
+        outcome: row.get(7)?,
+        details: serde_json::from_str(&details)
+            .map_err(|error| rusqlite::Error::FromSqlConversionFailure(8, Type::Text, error.into()))?,
+    })
+}

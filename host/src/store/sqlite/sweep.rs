@@ -1,0 +1,45 @@
+//! Removing what nobody needs any more, a little at a time: other writes wait meanwhile.
+
+use rusqlite::{Connection, params};
+
+use super::{super::DUPLICATE_WINDOW, StoreError};
+use crate::id::Timestamp;
+
+/// How many rows of each kind one call removes at most.
+const ROWS: u32 = 1_000;
+/// How many pages of 4 KiB one call gives back to the file system at most.
+const PAGES: u32 = 1_000;
+
+/// Removes ended events (with their parts).
+pub(super) const ENDED_EVENTS: &str = "DELETE FROM event WHERE sequence IN
+    (SELECT sequence FROM event WHERE ended_at < ?1 ORDER BY ended_at LIMIT ?2)";
+/// Removes journal rows.
+pub(super) const JOURNAL_ROWS: &str = "DELETE FROM journal WHERE sequence IN
+    (SELECT sequence FROM journal WHERE ended_at < ?1 ORDER BY ended_at LIMIT ?2)";
+/// Removes expired sessions.
+pub(super) const EXPIRED_SESSIONS: &str = "DELETE FROM session WHERE (bot, room) IN
+    (SELECT bot, room FROM session WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
+/// Removes expired leases. A lane with something to do keeps its: its holder may only be late, and would lose a turn.
+pub(super) const EXPIRED_LEASES: &str = "DELETE FROM lane WHERE (bot, room) IN
+    (SELECT bot, room FROM lane WHERE expires_at <= ?1 AND NOT EXISTS
+        (SELECT 1 FROM event WHERE event.bot = lane.bot AND event.room = lane.room AND ended_at IS NULL)
+     ORDER BY expires_at LIMIT ?2)";
+
+/// See [`Store::sweep`](super::super::Store::sweep).
+pub(super) fn sweep(connection: &Connection, before: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+    let events_before = before.min(now.before(DUPLICATE_WINDOW));
+    let mut removed = 0;
+    for (statement, until) in [
+        (ENDED_EVENTS, events_before),
+        (JOURNAL_ROWS, before),
+        (EXPIRED_SESSIONS, now),
+        (EXPIRED_LEASES, now),
+    ] {
+        removed += connection.prepare_cached(statement)?.execute(params![until.0, ROWS])? as u64;
+    }
+    // It frees one page per step, so it has to be stepped to its end.
+    let mut vacuum = connection.prepare(&format!("PRAGMA incremental_vacuum({PAGES})"))?;
+    let mut freed = vacuum.query([])?;
+    while freed.next()?.is_some() {}
+    Ok(removed)
+}

@@ -1,0 +1,197 @@
+//! The one thread that writes: it takes what has gathered in the queue, runs it in one transaction, and answers only
+//! after COMMIT.
+//!
+//! Each operation runs under a savepoint of its own, so one that fails undoes only itself. If the transaction fails,
+//! every operation in it does.
+//!
+//! **What is on stable storage when.** In WAL mode a commit appends to the log. With `synchronous=FULL` the log is
+//! flushed before COMMIT returns; with `NORMAL` it is flushed before a checkpoint only. A killed process loses neither
+//! (the log is in the kernel's hands), a power loss cuts off the log's unflushed end. A transaction is committed as
+//! `FULL` if any operation in it needs that ([`Flush`]). Since a flush covers the log from its beginning, what was
+//! flushed can't outlive something earlier that was not: a power loss takes the store back to an earlier state that it
+//! really had, at or after the last flush. So unflushed steps are lost newest first and as a whole, and they are those
+//! that are safely done again: a lease (its host went down too), the beginning of an event (it is begun again), its end
+//! (it is begun again and finds its parts marked), a kv write of the turn that is now repeated.
+//!
+//! After a failure the kernel may have dropped what it could not write, though it was committed as `NORMAL` before. So
+//! the next transaction is preceded by a checkpoint into the database file, and later promises rest on that.
+
+use std::{
+    fs::File,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use super::{
+    StoreError,
+    worker::{Jobs, Reply, Worker},
+};
+
+/// How many operations share a transaction at most; bounds how long the first of them waits for the others.
+const BATCH: usize = 256;
+
+/// Whether an operation must be on stable storage before it is answered.
+pub(super) enum Flush {
+    /// What is lost with the power is done again.
+    Never,
+    /// It is a promise to someone outside.
+    Always,
+    /// If this says so, of the state before the transaction.
+    If(Condition),
+}
+
+/// A question about the stored state.
+pub(super) type Condition = Box<dyn Fn(&Connection) -> Result<bool, StoreError> + Send>;
+
+/// Something to be done in a transaction, and answered after it.
+pub(super) trait Operation: Send {
+    /// Whether the transaction must be flushed for it.
+    fn needs_flush(&self, connection: &Connection) -> Result<bool, StoreError>;
+    /// Does it. Fails only if the transaction as a whole is lost.
+    fn run(&mut self, transaction: &mut Transaction<'_>) -> Result<(), StoreError>;
+    /// Answers, now that the transaction's fate is known.
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+/// An operation that does `work`, and answers with what that returns.
+pub(super) fn operation<T: Send + 'static>(
+    flush: Flush,
+    work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    reply: Reply<T>,
+) -> Box<dyn Operation> {
+    let result = Err(StoreError::Unavailable("it was not run".into()));
+    Box::new(Asked { flush, work: Some(work), result, reply })
+}
+
+/// Starts the thread. It holds `lock` until its connection is closed, and counts transactions in `commits`.
+pub(super) fn start(
+    connection: Connection,
+    lock: File,
+    capacity: usize,
+    commits: Arc<AtomicU64>,
+) -> Result<Worker<Box<dyn Operation>>, StoreError> {
+    Worker::start("hearth-store-write", capacity, move |jobs| {
+        let mut writer = Writer { connection, flushing: None, failed: false, commits };
+        writer.work_off(jobs);
+        drop(writer);
+        drop(lock);
+    })
+}
+
+struct Asked<T, W> {
+    flush: Flush,
+    /// `None` once it was run.
+    work: Option<W>,
+    result: Result<T, StoreError>,
+    reply: Reply<T>,
+}
+
+struct Writer {
+    connection: Connection,
+    /// What `synchronous` is set to: `FULL` if true. `None` if that isn't sure.
+    flushing: Option<bool>,
+    /// Whether the last transaction failed.
+    failed: bool,
+    commits: Arc<AtomicU64>,
+}
+
+// === impl Writer ===
+
+impl Writer {
+    fn work_off(&mut self, jobs: &mut Jobs<Box<dyn Operation>>) {
+        while let Some(first) = jobs.next() {
+            let mut batch = vec![first];
+            while batch.len() < BATCH
+                && let Some(next) = jobs.next_waiting()
+            {
+                batch.push(next);
+            }
+            let committed = self.commit(&mut batch);
+            self.failed = committed.is_err();
+            if let Err(error) = &committed {
+                tracing::error!(%error, operations = batch.len(), "the store could not commit");
+            }
+            for operation in batch {
+                operation.answer(committed.clone());
+            }
+        }
+    }
+
+    fn commit(&mut self, batch: &mut [Box<dyn Operation>]) -> Result<(), StoreError> {
+        if self.failed {
+            self.checkpoint()?;
+        }
+        let mut flush = false;
+        for operation in &*batch {
+            flush = flush || operation.needs_flush(&self.connection)?;
+        }
+        self.set_flushing(flush)?;
+        let mut transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for operation in batch {
+            operation.run(&mut transaction)?;
+        }
+        transaction.commit()?;
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// It can be changed between transactions only.
+    fn set_flushing(&mut self, flushing: bool) -> Result<(), StoreError> {
+        if self.flushing != Some(flushing) {
+            self.flushing = None;
+            self.connection.pragma_update(None, "synchronous", if flushing { "FULL" } else { "NORMAL" })?;
+            self.flushing = Some(flushing);
+        }
+        Ok(())
+    }
+
+    /// Moves the whole log into the database file, flushed, and begins a new one.
+    fn checkpoint(&self) -> Result<(), StoreError> {
+        let busy: bool =
+            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        if busy {
+            return Err(StoreError::Unavailable(
+                "its log can't be written back, another process reads it".into(),
+            ));
+        }
+        Ok(())
+    }
+}
+
+// === impl Operation for Asked ===
+
+impl<T, W> Operation for Asked<T, W>
+where
+    T: Send,
+    W: FnOnce(&Connection) -> Result<T, StoreError> + Send,
+{
+    fn needs_flush(&self, connection: &Connection) -> Result<bool, StoreError> {
+        match &self.flush {
+            Flush::Never => Ok(false),
+            Flush::Always => Ok(true),
+            Flush::If(condition) => condition(connection),
+        }
+    }
+
+    fn run(&mut self, transaction: &mut Transaction<'_>) -> Result<(), StoreError> {
+        let Some(work) = self.work.take() else { return Ok(()) };
+        let savepoint = transaction.savepoint()?;
+        self.result = work(&savepoint);
+        match &self.result {
+            Ok(_) => savepoint.commit()?,
+            // On some failures, a full disk for one, SQLite itself rolls the whole transaction back.
+            Err(error) if savepoint.is_autocommit() => return Err(error.clone()),
+            Err(_) => savepoint.finish()?,
+        }
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
+        // Nobody listens any more if the caller was dropped.
+        _ = self.reply.send(committed.and(self.result));
+    }
+}
