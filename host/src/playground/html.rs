@@ -4,7 +4,11 @@
 //! names, and [`shown`] is what may reach a browser: only the allowed elements, every other one gone *with its
 //! contents*, no scripts, no styles, no remote images.
 
-use std::{borrow::Cow, cell::RefCell, collections::HashSet};
+use std::{
+    borrow::Cow,
+    cell::RefCell,
+    collections::{HashMap, HashSet},
+};
 
 use ammonia::{Builder, UrlRelative};
 use html5ever::{
@@ -170,7 +174,7 @@ fn sanitise(html: &str) -> String {
         .skip(1)
         .map(|rest| {
             let end = rest.find(|c: char| c.is_ascii_whitespace() || matches!(c, '/' | '>'));
-            rest[..end.unwrap_or(rest.len())].to_ascii_lowercase()
+            rest[..end.unwrap_or(rest.len())].to_ascii_lowercase().replace('\0', "\u{fffd}")
         })
         .filter(|name| {
             name.starts_with(|c: char| c.is_ascii_alphabetic()) && !ALLOWED.contains(&name.as_str())
@@ -183,11 +187,13 @@ fn sanitise(html: &str) -> String {
     builder
         .tags(HashSet::from(ALLOWED))
         .clean_content_tags(removed)
-        .add_tag_attributes("a", ["href", "title"])
-        .add_tag_attributes("abbr", ["title"])
-        .add_tag_attributes("time", ["datetime"])
-        .add_tag_attributes("ol", ["start"])
-        .add_tag_attributes(ATTACHMENT, ["sgid", "content-type", "content"])
+        .tag_attributes(HashMap::from([
+            ("a", HashSet::from(["href"])),
+            ("time", HashSet::from(["datetime"])),
+            ("ol", HashSet::from(["start"])),
+            (ATTACHMENT, HashSet::from(["sgid", "content-type", "content"])),
+        ]))
+        .generic_attributes(HashSet::from(["dir", "lang", "title"]))
         .url_schemes(HashSet::from(["http", "https", "mailto"]))
         .url_relative(UrlRelative::Deny)
         .link_rel(Some("noopener noreferrer"))
@@ -211,7 +217,8 @@ fn write_tag(html: &mut String, tag: &Tag) {
 fn tokens(html: &str) -> Vec<Token> {
     let input = BufferQueue::default();
     input.push_back(StrTendril::from(html));
-    let tokenizer = Tokenizer::new(Tokens::default(), TokenizerOpts::default());
+    let tokenizer =
+        Tokenizer::new(Tokens::default(), TokenizerOpts { discard_bom: false, ..TokenizerOpts::default() });
     // Nothing runs scripts here, so nothing interrupts the tokenizer before its input ends.
     let _ = tokenizer.feed(&input);
     tokenizer.end();
@@ -261,7 +268,8 @@ mod tests {
             ("a<s>gone</s><u>too</u>b", "ab"),
             ("a<made-up>gone</made-up>b", "ab"),
             ("a<IMG src=x onerror=alert(1)>b<image src=x>", "ab"),
-            ("a<svg><b>x</b></svg>b", "ab"),
+            ("a<svg><text>x</text></svg>b", "ab"),
+            ("a<x\0y>gone</x\0y>b", "ab"),
             ("<b onclick=alert(1) style='color:red' class=x id=y>b</b>", "<b>b</b>"),
             ("a<style>b{}</style><!-- c -->", "a"),
         ];

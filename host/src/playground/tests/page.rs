@@ -12,11 +12,14 @@ async fn served() -> (Playground, Server) {
 }
 
 async fn read(server: &Server, path: &str) -> Value {
-    client().get(server.at(path)).send().await.unwrap().error_for_status().unwrap().json().await.unwrap()
+    super::json(client().get(server.at(path)).send().await.unwrap().error_for_status().unwrap()).await
 }
 
 fn say(server: &Server, room: RoomId, text: &str) -> RequestBuilder {
-    client().post(server.at(&format!("api/rooms/{room}/messages"))).json(&json!({ "text": text }))
+    client()
+        .post(server.at(&format!("api/rooms/{room}/messages")))
+        .header("Content-Type", "application/json")
+        .body(json!({ "text": text }).to_string())
 }
 
 /// Reads the event stream until `wanted` is in it.
