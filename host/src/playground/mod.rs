@@ -1,1 +1,622 @@
-//! An embedded Campfire.
+//! An embedded Campfire: it speaks the bot protocol as the real server does, and has one page to talk to the bots.
+//!
+//! - Messages that people write, and those that bots post, go out as webhooks; those made from a webhook's answer never do.
+//! - A body is stored as it was posted and sanitised when it is shown.
+//! - Everything is in memory and bounded; a reader that falls behind is told to read again ([`Change::Missed`]).
+//!
+//! What goes wrong with a webhook is recorded ([`Playground::deliveries`]) and, where Campfire says so, seen in the room.
+//! [`Playground::inject`] makes the next posts fail as a real server may.
+
+mod bot_api;
+mod html;
+mod mention;
+mod page;
+mod webhooks;
+mod world;
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use axum::Router;
+use bytes::Bytes;
+use secrecy::SecretString;
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use self::{
+    webhooks::Mailer,
+    world::{ALL_TALK, Content, World, YOU},
+};
+use crate::id::{MessageId, RoomId, Timestamp, UserId};
+
+/// How many changes a reader may fall behind before it has to read again.
+const CHANGES_KEPT: usize = 1024;
+/// How many kinds of fault may be waiting.
+const FAULTS_KEPT: usize = 64;
+
+/// How a playground behaves.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The id of the first message. Default: the current Unix time in milliseconds, so that ids never repeat over restarts.
+    pub first_message_id: MessageId,
+    /// Which endpoints besides posting there are. Default: [`Features::newest`].
+    pub features: Features,
+    /// How long a bot may take to accept the connection of a webhook. Campfire: 7 s.
+    pub webhook_connect_timeout: Duration,
+    /// How long a bot may be silent while it answers a webhook. Campfire: 7 s.
+    pub webhook_read_timeout: Duration,
+    /// How many webhooks are on their way at once. Default 4, at least 1.
+    pub webhook_workers: usize,
+    /// How many webhooks wait for a worker; one more is dropped, and recorded as such. Default 256, at least 1.
+    pub webhook_queue: usize,
+    /// Names under which the page may be reached besides those of this machine itself (`localhost`, loopback
+    /// addresses). Any other `Host` is refused, so that no web site can reach the page through a name of its own.
+    pub page_hosts: Vec<String>,
+}
+
+/// What a Campfire can do for bots besides taking their posts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Features {
+    /// Reading a room's messages.
+    pub history: bool,
+    /// Editing and deleting one's own messages.
+    pub editing: bool,
+    /// Boosts.
+    pub boosts: bool,
+}
+
+/// An embedded Campfire. Clones are the same one.
+#[derive(Clone)]
+pub struct Playground {
+    inner: Arc<Inner>,
+}
+
+/// A bot and what it needs to take part.
+#[derive(Debug, Clone)]
+pub struct BotAccount {
+    /// The bot's user.
+    pub user: UserId,
+    /// `<id>-<12 letters and digits>`.
+    pub key: SecretString,
+    /// Its room with the person who is there from the start.
+    pub direct_room: RoomId,
+}
+
+/// Somebody in the playground.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// Their id.
+    pub id: UserId,
+    /// Their name, as given: any text.
+    pub name: String,
+    /// Whether it is a bot.
+    pub is_bot: bool,
+}
+
+/// A place to talk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Room {
+    /// Its id.
+    pub id: RoomId,
+    /// Its name; a direct room has none.
+    pub name: Option<String>,
+    /// Who is in it.
+    pub members: Vec<UserId>,
+}
+
+/// A message as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Its id; later messages have larger ones, whatever their room.
+    pub id: MessageId,
+    /// Where it is.
+    pub room: RoomId,
+    /// Who wrote it.
+    pub author: UserId,
+    /// The body as it was posted, unsanitised; none for an upload.
+    pub html: Option<String>,
+    /// The body as text, mentions as `@Name`; for an upload the file's name.
+    pub plain: String,
+    /// The file, if it is an upload.
+    pub attachment: Option<Attachment>,
+    /// Its boosts, oldest first.
+    pub boosts: Vec<Boost>,
+    /// When it was written.
+    pub created_at: Timestamp,
+}
+
+/// An uploaded file, without its contents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attachment {
+    /// The file's name.
+    pub name: String,
+    /// Its media type, without parameters.
+    pub media_type: String,
+    /// Its size in bytes.
+    pub size: usize,
+}
+
+/// A short reaction to a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Boost {
+    /// Its id.
+    pub id: u64,
+    /// Who gave it.
+    pub author: UserId,
+    /// An emoji, or up to 16 characters.
+    pub content: String,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// A message was written.
+    MessageCreated(Arc<Message>),
+    /// A message was edited, or its boosts changed.
+    MessageUpdated(Arc<Message>),
+    /// A message was deleted.
+    MessageDeleted {
+        /// Where it was.
+        room: RoomId,
+        /// Which it was.
+        message: MessageId,
+    },
+    /// A webhook came to its end.
+    WebhookDelivered(Arc<Delivery>),
+    /// People, rooms or the notice changed.
+    SurroundingsChanged,
+    /// This reader fell behind by so many changes: read again what matters.
+    Missed(u64),
+}
+
+/// Reads what happens, from the moment it was made.
+pub struct Changes(broadcast::Receiver<Change>);
+
+/// What became of one webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// The message it told of.
+    pub message: MessageId,
+    /// The room of the message.
+    pub room: RoomId,
+    /// The bot it went to.
+    pub bot: UserId,
+    /// The answer's status, if there was an answer.
+    pub status: Option<u16>,
+    /// The answer's `Content-Type`, if it had one.
+    pub content_type: Option<String>,
+    /// What that led to.
+    pub effect: Effect,
+}
+
+/// What a webhook led to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing in the room.
+    Nothing,
+    /// The answer became this message.
+    Posted(MessageId),
+    /// The answer became this upload.
+    Uploaded(MessageId),
+    /// The bot took too long; this message says so.
+    TimedOut(MessageId),
+    /// There was no answer, for this reason.
+    Unreachable(String),
+    /// Campfire's delivery job would have crashed, for this reason.
+    JobFailed(String),
+    /// Too many webhooks were waiting; it was never sent.
+    Dropped,
+}
+
+/// How a post by a bot goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The connection is closed without an answer; nothing is stored.
+    Refuse,
+    /// No answer, for a minute; nothing is stored.
+    HangBeforeStoring,
+    /// No answer, for a minute; the message is there.
+    HangAfterStoring,
+    /// This status; the message is there.
+    ErrorAfterStoring(u16),
+    /// The answer to a bad key: 302 to the sign-in page; nothing is stored.
+    Redirect,
+}
+
+/// Why the playground refused.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No such user.
+    #[error("the playground has no user {0}, or it is not a bot")]
+    UnknownUser(UserId),
+    /// No such room.
+    #[error("the playground has no room {0}")]
+    UnknownRoom(RoomId),
+    /// No such message in that room.
+    #[error("the room has no message {0}; it keeps its newest only")]
+    UnknownMessage(MessageId),
+    /// No such boost by that user in that room.
+    #[error("the room has no boost {0} of this user")]
+    UnknownBoost(u64),
+    /// Only members take part in a room.
+    #[error("user {user} is not in room {room}")]
+    NotAMember {
+        /// Who tried.
+        user: UserId,
+        /// Where.
+        room: RoomId,
+    },
+    /// Only authors change their messages.
+    #[error("user {user} did not write message {message}")]
+    NotTheAuthor {
+        /// Who tried.
+        user: UserId,
+        /// Which message.
+        message: MessageId,
+    },
+    /// Nothing was said.
+    #[error("there is nothing in it")]
+    Blank,
+    /// Too much was said: bytes of a message, characters of a boost.
+    #[error("{size} is more than the {limit} allowed")]
+    TooLong {
+        /// What it was.
+        size: usize,
+        /// What it may be.
+        limit: usize,
+    },
+}
+
+struct Inner {
+    options: Options,
+    world: Mutex<World>,
+    /// Sent to while the world is locked, so that changes are told in the order in which they happened.
+    changes: broadcast::Sender<Change>,
+    mailer: Mailer,
+    notice: Mutex<String>,
+    faults: Mutex<VecDeque<(Fault, u32)>>,
+    closed: CancellationToken,
+}
+
+impl Features {
+    /// All there is on the main branch.
+    pub fn newest() -> Self {
+        Self { history: true, editing: true, boosts: true }
+    }
+
+    /// Release v1.4.9: bots can post, and nothing else.
+    pub fn oldest() -> Self {
+        Self { history: false, editing: false, boosts: false }
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            first_message_id: MessageId(u64::try_from(Timestamp::now().0).unwrap_or(1)),
+            features: Features::newest(),
+            webhook_connect_timeout: Duration::from_secs(7),
+            webhook_read_timeout: Duration::from_secs(7),
+            webhook_workers: 4,
+            webhook_queue: 256,
+            page_hosts: Vec::new(),
+        }
+    }
+}
+
+// === impl Playground ===
+
+impl Playground {
+    /// A playground with a person "You" and a room "All Talk". To be called within a tokio runtime: it starts the tasks
+    /// that deliver webhooks, and they end with the last clone or with [`Playground::close`].
+    pub fn new(options: Options) -> Self {
+        let (mailer, post_office) = Mailer::new(&options);
+        let inner = Arc::new(Inner {
+            world: Mutex::new(World::new(options.first_message_id)),
+            changes: broadcast::Sender::new(CHANGES_KEPT),
+            mailer,
+            notice: Mutex::default(),
+            faults: Mutex::default(),
+            closed: CancellationToken::new(),
+            options,
+        });
+        post_office.open(&inner);
+        Self { inner }
+    }
+
+    /// The bot API, the page, and what the page needs.
+    pub fn router(&self) -> Router {
+        page::router(self).merge(bot_api::router(self.inner.options.features)).with_state(self.clone())
+    }
+
+    /// Ends the page's event streams and stops delivering webhooks, so that a server that waits for its connections ends.
+    pub fn close(&self) {
+        self.inner.closed.cancel();
+    }
+
+    /// The person who is there from the start.
+    pub fn you(&self) -> UserId {
+        YOU
+    }
+
+    /// The room where everybody is.
+    pub fn shared_room(&self) -> RoomId {
+        ALL_TALK
+    }
+
+    /// Adds a bot, with a direct room for it and you, and with a seat in the shared room.
+    pub fn add_bot(&self, name: &str, webhook_url: Option<Url>) -> BotAccount {
+        let account = self.world().add_bot(name, webhook_url);
+        self.tell(Change::SurroundingsChanged);
+        account
+    }
+
+    /// Where a bot's webhooks go from now on.
+    ///
+    /// # Errors
+    /// [`Error::UnknownUser`] if there is no such bot.
+    pub fn set_webhook(&self, bot: UserId, url: Url) -> Result<(), Error> {
+        self.world().set_webhook(bot, url)
+    }
+
+    /// Adds a person, with a seat in the shared room.
+    pub fn add_person(&self, name: &str) -> UserId {
+        let person = self.world().add_person(name);
+        self.tell(Change::SurroundingsChanged);
+        person
+    }
+
+    /// Adds a room with a name.
+    ///
+    /// # Errors
+    /// [`Error::UnknownUser`] if a member does not exist.
+    pub fn add_room(&self, name: &str, members: &[UserId]) -> Result<RoomId, Error> {
+        let room = self.world().add_room(Some(name), members)?;
+        self.tell(Change::SurroundingsChanged);
+        Ok(room)
+    }
+
+    /// Adds a direct room of any number of members.
+    ///
+    /// # Errors
+    /// [`Error::UnknownUser`] if a member does not exist.
+    pub fn add_direct_room(&self, members: &[UserId]) -> Result<RoomId, Error> {
+        let room = self.world().add_room(None, members)?;
+        self.tell(Change::SurroundingsChanged);
+        Ok(room)
+    }
+
+    /// The direct room of these two; made if there is none.
+    ///
+    /// # Errors
+    /// [`Error::UnknownUser`] if one of them does not exist.
+    pub fn direct_room(&self, a: UserId, b: UserId) -> Result<RoomId, Error> {
+        let room = self.world().direct_room(a, b)?;
+        self.tell(Change::SurroundingsChanged);
+        Ok(room)
+    }
+
+    /// Everybody, in the order in which they came.
+    pub fn people(&self) -> Vec<Person> {
+        self.world().people()
+    }
+
+    /// All rooms, oldest first.
+    pub fn rooms(&self) -> Vec<Room> {
+        self.world().rooms()
+    }
+
+    /// Writes `text` as somebody at the web page would: it stays text, but for `@Name` of a member, which becomes a real
+    /// mention. Webhooks go out.
+    ///
+    /// # Errors
+    /// [`Error::UnknownRoom`], [`Error::NotAMember`], [`Error::Blank`], and [`Error::TooLong`] above 20 MiB.
+    pub fn say(&self, author: UserId, room: RoomId, text: &str) -> Result<MessageId, Error> {
+        if text.trim().is_empty() {
+            return Err(Error::Blank);
+        }
+        let html = self.world().typed(room, text);
+        Ok(self.write(author, room, Content::Html(html))?.id)
+    }
+
+    /// Uploads a file as somebody at the web page would. Webhooks go out.
+    ///
+    /// # Errors
+    /// [`Error::UnknownRoom`], [`Error::NotAMember`], and [`Error::TooLong`] above 20 MiB.
+    pub fn upload(
+        &self,
+        author: UserId,
+        room: RoomId,
+        file_name: &str,
+        bytes: impl Into<Bytes>,
+    ) -> Result<MessageId, Error> {
+        let file = Content::File {
+            name: file_name.to_owned(),
+            media_type: webhooks::media_type_of(file_name).to_owned(),
+            bytes: bytes.into(),
+        };
+        Ok(self.write(author, room, file)?.id)
+    }
+
+    /// The messages of a room, oldest first; none if there is no such room. A room keeps its newest 500.
+    pub fn messages(&self, room: RoomId) -> Vec<Message> {
+        self.world().messages(room).map(|message| Message::clone(message)).collect()
+    }
+
+    /// A file and its contents, unless it had to make room for newer ones (128 MiB are kept).
+    pub fn uploaded(&self, message: MessageId) -> Option<(Attachment, Bytes)> {
+        self.world().upload(message)
+    }
+
+    /// What happens from now on.
+    pub fn changes(&self) -> Changes {
+        Changes(self.inner.changes.subscribe())
+    }
+
+    /// The oldest message of the room that fits, as soon as there is one; none if there isn't within `deadline`.
+    pub async fn wait_for(
+        &self,
+        room: RoomId,
+        mut fits: impl FnMut(&Message) -> bool,
+        deadline: Duration,
+    ) -> Option<Message> {
+        self.wait(deadline, |world| {
+            world.messages(room).find(|message| fits(message)).map(|message| Message::clone(message))
+        })
+        .await
+    }
+
+    /// The oldest delivery that fits, as soon as there is one; none if there isn't within `deadline`.
+    pub async fn wait_for_delivery(
+        &self,
+        mut fits: impl FnMut(&Delivery) -> bool,
+        deadline: Duration,
+    ) -> Option<Delivery> {
+        self.wait(deadline, |world| {
+            world
+                .deliveries()
+                .iter()
+                .find(|delivery| fits(delivery))
+                .map(|delivery| Delivery::clone(delivery))
+        })
+        .await
+    }
+
+    /// What became of the webhooks, oldest first; the newest 1000.
+    pub fn deliveries(&self) -> Vec<Delivery> {
+        self.world().deliveries().iter().map(|delivery| Delivery::clone(delivery)).collect()
+    }
+
+    /// A line that the page shows at its top; empty for none.
+    pub fn set_notice(&self, notice: &str) {
+        notice.clone_into(&mut lock(&self.inner.notice));
+        self.tell(Change::SurroundingsChanged);
+    }
+
+    /// Makes the next `times` posts of bots go wrong, after those injected before. At most 64 injections wait; the oldest
+    /// make room.
+    pub fn inject(&self, fault: Fault, times: u32) {
+        let mut faults = lock(&self.inner.faults);
+        if faults.len() == FAULTS_KEPT {
+            faults.pop_front();
+        }
+        if times > 0 {
+            faults.push_back((fault, times));
+        }
+    }
+
+    // === Within ===
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        lock(&self.inner.world)
+    }
+
+    fn tell(&self, change: Change) {
+        // An error only says that nobody listens.
+        let _ = self.inner.changes.send(change);
+    }
+
+    /// A message that tells the bots.
+    fn write(&self, author: UserId, room: RoomId, content: Content) -> Result<Arc<Message>, Error> {
+        let mut world = self.world();
+        let message = world.create(author, room, content)?;
+        self.tell(Change::MessageCreated(Arc::clone(&message)));
+        for bot in world.audience(&message) {
+            if world.recipient(bot).is_some() && !self.inner.mailer.send(&message, bot) {
+                let dropped = Delivery {
+                    message: message.id,
+                    room,
+                    bot,
+                    status: None,
+                    content_type: None,
+                    effect: Effect::Dropped,
+                };
+                self.record(&mut world, dropped);
+            }
+        }
+        Ok(message)
+    }
+
+    /// A message made from the answer to a webhook: it tells nobody.
+    fn write_answer(&self, bot: UserId, room: RoomId, content: Content) -> Result<MessageId, Error> {
+        let mut world = self.world();
+        let message = world.create(bot, room, content)?;
+        let id = message.id;
+        self.tell(Change::MessageCreated(message));
+        Ok(id)
+    }
+
+    fn record(&self, world: &mut World, delivery: Delivery) {
+        let delivery = Arc::new(delivery);
+        world.record(Arc::clone(&delivery));
+        self.tell(Change::WebhookDelivered(delivery));
+    }
+
+    fn next_fault(&self) -> Option<Fault> {
+        let mut faults = lock(&self.inner.faults);
+        let (fault, times) = faults.front_mut()?;
+        let fault = *fault;
+        *times -= 1;
+        if *times == 0 {
+            faults.pop_front();
+        }
+        Some(fault)
+    }
+
+    async fn wait<T>(&self, deadline: Duration, mut found: impl FnMut(&World) -> Option<T>) -> Option<T> {
+        let mut changes = self.changes();
+        let search = async {
+            loop {
+                if let Some(found) = found(&self.world()) {
+                    return Some(found);
+                }
+                changes.next().await?;
+            }
+        };
+        tokio::time::timeout(deadline, search).await.ok().flatten()
+    }
+}
+
+impl fmt::Debug for Playground {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Playground").field("options", &self.inner.options).finish_non_exhaustive()
+    }
+}
+
+// === impl Changes ===
+
+impl Changes {
+    /// The next change; none once the playground is gone.
+    pub async fn next(&mut self) -> Option<Change> {
+        match self.0.recv().await {
+            Ok(change) => Some(change),
+            Err(broadcast::error::RecvError::Lagged(missed)) => Some(Change::Missed(missed)),
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
+    }
+}
+
+impl fmt::Debug for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Changes").finish()
+    }
+}
+
+/// What is behind these locks is changed in single steps, so a panic elsewhere leaves it whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the operating system has randomness");
+    bytes
+}
+
+#[cfg(test)]
+mod tests;
