@@ -1,1 +1,378 @@
-//! Agent processes.
+//! Runs one message's turn on the `claude` CLI, with a fresh process each time, and says in one word what came of it.
+//!
+//! Between turns the only state of a conversation is its session: an id, and the transcript behind it in the bot's folder.
+//! Two turns of one session must not run at once (the CLI would lose one of them without a word); the lane sees to that.
+//!
+//! What holds:
+//! - The prompt goes in on stdin and nowhere else. Text from a room is never a command or the name of a file: see `command`
+//!   (arguments), `protocol` (`client_composed`) and `environment` for the layers.
+//! - The process sees a short list of variables and folders of its own. What it says about itself is for the log, bounded and
+//!   with its secrets masked; the prose of an error is never an answer.
+//! - Every wait has a deadline with a name, [`Clock`]. When a turn is over its process is too, or is being ended in the
+//!   background; a dropped turn is no exception. [`Runner::drained`] waits for the last of them.
+//!
+//! What an exchange comes to, the exit code saying little:
+//!
+//! | the CLI … | outcome |
+//! |---|---|
+//! | says `result`, `success`, and nothing marks an error | `Completed` |
+//! | … `success` with an error: 429 | `RateLimited` |
+//! | … 5xx, 408, the API can't be reached | `Overloaded` |
+//! | … 401, 402, 403, not logged in | `Auth` |
+//! | … any other 4xx | `InvalidRequest` |
+//! | … `error_max_turns`, `error_max_budget_usd` | `TurnLimit`, `Budget`; the session goes on |
+//! | … `error_during_execution`, aborted | `Interrupted` |
+//! | … "No conversation found" | one fresh try, with `memory_lost` |
+//! | says that it knows this message's id already, and no more | one more try under another id |
+//! | ends with no result, by SIGTERM or SIGINT | `Interrupted` |
+//! | ends with no result, in any other way | `Crashed` |
+//! | does not get on | `TimedOut` |
+//! | says several results | the first counts: one message was sent |
+
+mod command;
+mod environment;
+mod exchange;
+mod framer;
+mod outcome;
+mod process;
+mod protocol;
+mod redact;
+#[cfg(test)]
+mod tests;
+mod turn;
+mod version;
+
+use std::{fmt, io, path::PathBuf, sync::Arc, time::Duration};
+
+use bytes::BytesMut;
+use tokio::{
+    sync::{OnceCell, Semaphore},
+    time::timeout,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use uuid::Uuid;
+
+pub use self::version::CliVersion;
+use self::{
+    command::{Command, Folders, Launch},
+    environment::Environment,
+    outcome::Exit,
+    process::{Happening, Leave, Process},
+    redact::beginning_of,
+    turn::Turn,
+};
+use crate::{
+    config,
+    id::{BotName, RoomId, SessionId},
+};
+
+/// How much of what `--version` prints is read, in bytes, and shown if it is no version.
+const VERSION_LIMIT: usize = 4 << 10;
+
+/// Runs turns. One for the whole host; share it in an `Arc`.
+pub struct Runner {
+    command: Command,
+    environment: Environment,
+    deadlines: config::Deadlines,
+    data: PathBuf,
+    /// Start-up is nearly all CPU: more at once than there are cores makes all of them slower. First come, first served.
+    starts: Arc<Semaphore>,
+    /// Ends of processes that no turn waits for.
+    endings: TaskTracker,
+    /// The CLI's version once it was found to fit. The built-in stand-in needs no check.
+    fitting: OnceCell<CliVersion>,
+    is_demo: bool,
+}
+
+/// One message for a bot's agent.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Whose agent: it has folders and sessions of its own.
+    pub bot: BotName,
+    /// Where the message was said.
+    pub room: RoomId,
+    /// The conversation to go on with; none begins one.
+    pub session: Option<SessionId>,
+    /// The message's own id. A session answers the same id once only, across processes too.
+    pub message: Uuid,
+    /// What the agent is asked.
+    pub prompt: String,
+    /// Who it is to be. The CLI's own system prompt without one.
+    pub system_prompt: Option<String>,
+    /// The model; the CLI's default without one.
+    pub model: Option<String>,
+    /// How many times the model may be called for this message.
+    pub max_turns: u32,
+    /// What this message may cost, in US dollars.
+    pub budget_usd: Option<f64>,
+    /// The CLI's own tools it may use, without being asked.
+    pub builtin_tools: Vec<String>,
+}
+
+/// What a turn came to.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// In one word, and the answer if there is one.
+    pub outcome: Outcome,
+    /// The session to go on with next time: what the CLI named, else the one that was asked for. None: there is none any
+    /// more.
+    pub session: Option<SessionId>,
+    /// The session that was asked for is gone; the answer was given without its memory.
+    pub memory_lost: bool,
+    /// What the turn used.
+    pub usage: Usage,
+    /// How long it took.
+    pub timings: Timings,
+    /// What happened, for the log and never for the room: at most about 10 KiB, secrets masked. None if all went well.
+    pub cause: Option<String>,
+}
+
+/// The ways a turn can end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was answered.
+    Completed {
+        /// The answer, in Markdown; may be empty.
+        text: String,
+    },
+    /// The model was called `max_turns` times and had not finished.
+    TurnLimit,
+    /// The message's budget is used up.
+    Budget,
+    /// It was stopped: by the host, or by a signal from elsewhere.
+    Interrupted,
+    /// The provider has had too many requests of ours.
+    RateLimited,
+    /// The provider can't serve now, or can't be reached. Trying later may help.
+    Overloaded,
+    /// The provider does not accept our credentials, or there are none.
+    Auth,
+    /// The provider does not accept the request: a conversation that is too long, an unknown model.
+    InvalidRequest,
+    /// The agent could not be started, or ended without a result.
+    Crashed,
+    /// The agent did not get on in time.
+    TimedOut(Clock),
+}
+
+/// The deadlines of a turn (`[agent.deadlines]`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clock {
+    /// Until the process has taken the prompt.
+    Start,
+    /// From there until its first line.
+    FirstEvent,
+    /// Between two lines.
+    Silence,
+    /// All of it, waiting for a free start included.
+    Total,
+}
+
+/// What one turn used; zero where the CLI did not say.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Usage {
+    /// US dollars. None if unknown: there was no result, or an old CLI gave the whole session's sum only.
+    pub cost_usd: Option<f64>,
+    /// Calls of the model, as the CLI counts them.
+    pub turns: u32,
+    /// Tokens sent, besides those of the cache.
+    pub input_tokens: u64,
+    /// Tokens generated.
+    pub output_tokens: u64,
+    /// Tokens read from the provider's cache.
+    pub cache_read_tokens: u64,
+    /// Tokens written to it.
+    pub cache_creation_tokens: u64,
+}
+
+/// How long a turn took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Timings {
+    /// Waiting until a process could be started.
+    pub gate: Duration,
+    /// From the start of the process to its first line; none came without.
+    pub first_event: Option<Duration>,
+    /// All of it.
+    pub total: Duration,
+}
+
+/// Why an agent cannot be run.
+#[derive(Debug, thiserror::Error)]
+pub enum AgentError {
+    /// `[agent] command` is empty.
+    #[error("`[agent] command` in bots.toml is empty. Set it to \"claude\" or \"demo-agent\"")]
+    NoCommand,
+    /// The program is not there.
+    #[error(
+        "`{program}` not found{}. Install it (npm install -g @anthropic-ai/claude-code) or set `[agent] command` in bots.toml",
+        if program.contains('/') { "" } else { " on PATH" }
+    )]
+    NotFound {
+        /// As it was called.
+        program: String,
+    },
+    /// The program cannot be started.
+    #[error("`{program}` can't be started. Is it executable, and is `[agent] command` in bots.toml right?")]
+    Start {
+        /// As it was called.
+        program: String,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// A bot's folder or file cannot be made.
+    #[error("{} can't be made. Is `[host] data-dir` in bots.toml writable?", path.display())]
+    Folder {
+        /// Which one.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// The name would lead out of the data folder.
+    #[error("a bot can't be named {:?}: its folder has that name", .0.as_str())]
+    BotName(BotName),
+    /// `--version` said something else than a version, or nothing in time.
+    #[error("`{program} --version` did not answer with a version of the CLI: {answer}")]
+    NoVersion {
+        /// As it was called.
+        program: String,
+        /// What happened instead.
+        answer: String,
+    },
+    /// The CLI is too old to be safe.
+    #[error(
+        "`{program}` is version {found}; Hearth needs {} or later, as older ones can be made to read files by a chat message. \
+         Update it: npm install -g @anthropic-ai/claude-code@latest",
+        CliVersion::SUPPORTED
+    )]
+    TooOld {
+        /// As it was called.
+        program: String,
+        /// What it says it is.
+        found: CliVersion,
+    },
+}
+
+// === impl Runner ===
+
+impl Runner {
+    /// A runner of the configured agent, whose files go under `data`. Nothing is started or written yet.
+    ///
+    /// # Errors
+    /// The command is empty, or this program's own path is unknown.
+    pub fn new(agent: config::Agent, data: PathBuf) -> Result<Self, AgentError> {
+        Ok(Self {
+            command: Command::new(&agent)?,
+            environment: Environment::new(std::env::vars_os(), &agent.environment),
+            deadlines: agent.deadlines,
+            data,
+            starts: Arc::new(Semaphore::new(agent.starts.clamp(1, Semaphore::MAX_PERMITS))),
+            endings: TaskTracker::new(),
+            fitting: OnceCell::new(),
+            is_demo: agent.is_demo,
+        })
+    }
+
+    /// Runs one message's turn. `stop` ends it early. Dropping the future ends the process as well.
+    pub async fn run(&self, request: Request, stop: CancellationToken) -> Report {
+        Turn::new(self, &request, &stop).run().await
+    }
+
+    /// The agent's version, asked from it now.
+    ///
+    /// # Errors
+    /// It can't be started, or doesn't answer with a version within `deadlines.start`.
+    pub async fn version(&self) -> Result<CliVersion, AgentError> {
+        let mut arguments = self.command.first_arguments.clone();
+        arguments.push("--version".into());
+        // It touches no file, so any folders do.
+        let folders = Folders::of(&self.data, &"version".into(), None)?;
+        let launch = Launch {
+            program: self.command.program.clone(),
+            arguments,
+            environment: self.environment.for_folders(&folders),
+            folder: "/".into(),
+        };
+        let mut process = self.start(&launch)?;
+        let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
+        let answered = timeout(self.deadlines.start, async {
+            loop {
+                match process.next(&mut input, &mut output).await {
+                    Happening::Exited(exit) => break Some(exit),
+                    _ if output.len() > VERSION_LIMIT => break None,
+                    _ => {}
+                }
+            }
+        });
+        let answered = answered.await;
+        let stderr = process.dismiss(Leave::Terminated, &self.environment.secrets);
+        let answer = match answered {
+            Err(_) => "it did not end in time".to_owned(),
+            Ok(None) => "it does not stop talking".to_owned(),
+            Ok(Some(Exit::Code(0))) => match String::from_utf8_lossy(&output).parse() {
+                Ok(version) => return Ok(version),
+                Err(error) => format!("{error}: {:?}", self.secretless(&output)),
+            },
+            Ok(Some(exit)) => format!("{exit}, {:?}, {stderr:?}", self.secretless(&output)),
+        };
+        Err(AgentError::NoVersion {
+            program: self.command.program.display().to_string(),
+            answer: beginning_of(answer, VERSION_LIMIT),
+        })
+    }
+
+    /// Waits until every process of ended and dropped turns is gone: a few `deadlines.exit` at most.
+    pub async fn drained(&self) {
+        self.endings.close();
+        self.endings.wait().await;
+        self.endings.reopen();
+    }
+
+    /// Refuses a CLI that is too old. Asked once; the answer is kept when it fits.
+    async fn check(&self) -> Result<(), AgentError> {
+        if self.is_demo {
+            return Ok(());
+        }
+        let check = async || {
+            let found = self.version().await?;
+            let program = self.command.program.display().to_string();
+            if found.is_supported() { Ok(found) } else { Err(AgentError::TooOld { program, found }) }
+        };
+        self.fitting.get_or_try_init(check).await.map(|_| ())
+    }
+
+    fn start(&self, launch: &Launch) -> Result<Process, AgentError> {
+        Process::start(launch, &self.environment.secrets, self.deadlines.exit, &self.endings)
+    }
+
+    fn secretless(&self, text: &[u8]) -> String {
+        self.environment.secrets.redact(&String::from_utf8_lossy(text))
+    }
+}
+
+// === impl Clock ===
+
+impl fmt::Display for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Start => "start",
+            Self::FirstEvent => "first-event",
+            Self::Silence => "silence",
+            Self::Total => "total",
+        })
+    }
+}
+
+// === impl AgentError ===
+
+impl AgentError {
+    fn starting(program: &std::path::Path, source: io::Error) -> Self {
+        let program = program.display().to_string();
+        if source.kind() == io::ErrorKind::NotFound {
+            Self::NotFound { program }
+        } else {
+            Self::Start { program, source }
+        }
+    }
+}

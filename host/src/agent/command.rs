@@ -1,0 +1,263 @@
+//! How the CLI is called: its folders, arguments and environment for one message.
+
+use std::{
+    ffi::OsString,
+    fs, io,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::{Component, Path, PathBuf},
+};
+
+use super::{AgentError, Request};
+use crate::{
+    config,
+    id::{BotName, RoomId, SessionId},
+};
+
+/// With no built-in tool granted, nothing has a reason to read a file: a further layer against `@/path`.
+const NO_FILES: &str = r#"{"permissions":{"deny":["Read(//**)"]}}"#;
+
+/// A process about to be started.
+pub(super) struct Launch {
+    pub(super) program: PathBuf,
+    pub(super) arguments: Vec<OsString>,
+    pub(super) environment: Vec<(OsString, OsString)>,
+    pub(super) folder: PathBuf,
+}
+
+/// The program and the arguments that stand before all others.
+pub(super) struct Command {
+    pub(super) program: PathBuf,
+    pub(super) first_arguments: Vec<OsString>,
+}
+
+/// A bot's folders, all of them the host's own (mode 0700).
+#[derive(Debug)]
+pub(super) struct Folders {
+    /// The CLI's own files, the transcripts of the sessions among them.
+    pub(super) config: PathBuf,
+    pub(super) temporary: PathBuf,
+    /// System prompts, one file a room: an argument would show in `ps` and is limited to 128 KiB.
+    prompts: PathBuf,
+    /// Where the agent works: a folder of the room's own where it has tools to leave something there, else one that
+    /// stays empty.
+    pub(super) work: PathBuf,
+}
+
+impl Command {
+    /// What `[agent] command` means: `demo-agent` is this very program, and a relative path is one from where the host
+    /// was started.
+    ///
+    /// # Errors
+    /// The command is empty, or the folder or the file this process was started from is unknown.
+    pub(super) fn new(agent: &config::Agent) -> Result<Self, AgentError> {
+        let (program, rest) = agent.command.split_first().ok_or(AgentError::NoCommand)?;
+        let unknown = |source| AgentError::Start { program: program.into(), source };
+        let mut first_arguments: Vec<OsString> = rest.iter().map(OsString::from).collect();
+        let program = if agent.is_demo {
+            first_arguments.insert(0, "demo-agent".into());
+            std::env::current_exe().map_err(unknown)?
+        } else if program.contains('/') {
+            std::path::absolute(program).map_err(unknown)?
+        } else {
+            program.into()
+        };
+        Ok(Self { program, first_arguments })
+    }
+
+    /// The arguments for one message. The prompt is not among them: it goes in on stdin.
+    pub(super) fn arguments(
+        &self,
+        request: &Request,
+        session: Option<SessionId>,
+        system_prompt: Option<&Path>,
+    ) -> Vec<OsString> {
+        let mut arguments = self.first_arguments.clone();
+        let mut add = |argument: &str| arguments.push(argument.into());
+        for flag in [
+            "--print",
+            "--input-format=stream-json",
+            "--output-format=stream-json",
+            "--verbose",
+            // Settings, hooks, servers and skills of whoever runs the host are not this bot's.
+            "--setting-sources=",
+            "--strict-mcp-config",
+            "--disable-slash-commands",
+            // What was not granted is refused; nobody is there to be asked.
+            "--permission-mode=dontAsk",
+            // Else a session keeps the system prompt of its first turn for ever.
+            "--system-prompt-snapshot=off",
+        ] {
+            add(flag);
+        }
+        let tools = request.builtin_tools.join(",");
+        add(&format!("--tools={tools}"));
+        if tools.is_empty() {
+            add(&format!("--settings={NO_FILES}"));
+        } else {
+            add(&format!("--allowedTools={tools}"));
+        }
+        add(&format!("--max-turns={}", request.max_turns));
+        if let Some(model) = &request.model {
+            add(&format!("--model={model}"));
+        }
+        if let Some(budget) = request.budget_usd {
+            add(&format!("--max-budget-usd={budget}"));
+        }
+        if let Some(session) = session {
+            add(&format!("--resume={session}"));
+        }
+        if let Some(file) = system_prompt {
+            let mut argument = OsString::from("--system-prompt-file=");
+            argument.push(file);
+            arguments.push(argument);
+        }
+        arguments
+    }
+}
+
+impl Folders {
+    /// Where the folders of a bot are under the data folder. `room` is given where built-in tools are granted.
+    ///
+    /// # Errors
+    /// The name would lead somewhere else.
+    pub(super) fn of(data: &Path, bot: &BotName, room: Option<RoomId>) -> Result<Self, AgentError> {
+        let mut parts = Path::new(bot.as_str()).components();
+        let (Some(Component::Normal(name)), None) = (parts.next(), parts.next()) else {
+            return Err(AgentError::BotName(bot.clone()));
+        };
+        let bot = data.join("agents").join(name);
+        Ok(Self {
+            config: bot.join("config"),
+            temporary: bot.join("tmp"),
+            prompts: bot.join("prompts"),
+            work: room.map_or_else(|| bot.join("empty"), |room| bot.join("rooms").join(room.to_string())),
+        })
+    }
+
+    /// Makes what is missing, and writes the room's system prompt. Blocks.
+    ///
+    /// # Errors
+    /// A folder or file cannot be made.
+    pub(super) fn prepare(
+        &self,
+        room: RoomId,
+        system_prompt: Option<&str>,
+    ) -> Result<Option<PathBuf>, AgentError> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| AgentError::Folder { path, source }
+        };
+        for folder in [&self.config, &self.temporary, &self.prompts, &self.work] {
+            make_private(folder).map_err(failed(folder))?;
+        }
+        let Some(prompt) = system_prompt else { return Ok(None) };
+        let file = self.prompts.join(format!("{room}.md"));
+        replace(&file, prompt).map_err(failed(&file))?;
+        Ok(Some(file))
+    }
+}
+
+fn make_private(folder: &Path) -> io::Result<()> {
+    const PRIVATE: u32 = 0o700;
+    match fs::metadata(folder) {
+        Ok(found) if found.permissions().mode() & 0o777 == PRIVATE => Ok(()),
+        Ok(_) => fs::set_permissions(folder, fs::Permissions::from_mode(PRIVATE)),
+        Err(_) => fs::DirBuilder::new().recursive(true).mode(PRIVATE).create(folder),
+    }
+}
+
+/// Writes a file for the owner's eyes. Whoever opens it sees either the old text or the new one, whole.
+fn replace(file: &Path, text: &str) -> io::Result<()> {
+    let new = file.with_extension("new");
+    let mut handle = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    io::Write::write_all(&mut handle, text.as_bytes())?;
+    fs::rename(new, file)
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn request() -> Request {
+        Request {
+            bot: "assistant".into(),
+            room: RoomId(7),
+            session: None,
+            message: Uuid::nil(),
+            prompt: "the prompt".into(),
+            system_prompt: None,
+            model: None,
+            max_turns: 16,
+            budget_usd: None,
+            builtin_tools: Vec::new(),
+        }
+    }
+
+    fn arguments(request: &Request, session: Option<SessionId>) -> Vec<String> {
+        let command = Command { program: "claude".into(), first_arguments: Vec::new() };
+        let file = request.system_prompt.as_ref().map(|_| Path::new("/data/prompts/7.md"));
+        let arguments = command.arguments(request, session, file);
+        arguments.into_iter().map(|argument| argument.into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_bot_without_tools_gets_none_and_may_read_nothing() {
+        let arguments = arguments(&request(), None);
+        assert!(arguments.contains(&"--tools=".to_owned()));
+        assert!(arguments.contains(&format!("--settings={NO_FILES}")));
+        assert!(!arguments.iter().any(|argument| argument.starts_with("--allowedTools")));
+        assert!(!arguments.iter().any(|argument| argument.starts_with("--resume")));
+    }
+
+    #[test]
+    fn whatever_the_values_no_argument_but_a_flag_comes_about() {
+        let session = SessionId(Uuid::max());
+        let odd = Request {
+            system_prompt: Some("--evil".into()),
+            model: Some("--dangerously-skip-permissions".into()),
+            builtin_tools: vec!["Read".into(), "--evil".into()],
+            budget_usd: Some(0.05),
+            ..request()
+        };
+        let arguments = arguments(&odd, Some(session));
+        for argument in [
+            "--model=--dangerously-skip-permissions",
+            "--tools=Read,--evil",
+            "--allowedTools=Read,--evil",
+            "--max-budget-usd=0.05",
+            "--resume=ffffffff-ffff-ffff-ffff-ffffffffffff",
+            "--system-prompt-file=/data/prompts/7.md",
+        ] {
+            assert!(arguments.contains(&argument.to_owned()), "{argument} in {arguments:?}");
+        }
+        assert!(!arguments.iter().any(|argument| argument.contains("the prompt")));
+    }
+
+    #[test]
+    fn a_bot_name_that_leads_elsewhere_is_refused() {
+        for name in ["", ".", "..", "a/b", "/etc", "../x"] {
+            assert!(Folders::of(Path::new("/data"), &name.into(), None).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn folders_and_prompts_are_the_owners_alone_and_a_prompt_is_replaced() {
+        let data = tempfile::tempdir().unwrap();
+        let folders = Folders::of(data.path(), &"assistant".into(), Some(RoomId(7))).unwrap();
+        fs::create_dir_all(&folders.config).unwrap();
+        fs::set_permissions(&folders.config, fs::Permissions::from_mode(0o755)).unwrap();
+
+        folders.prepare(RoomId(7), Some("the first, longer one")).unwrap();
+        let file = folders.prepare(RoomId(7), Some("second")).unwrap().unwrap();
+
+        assert_eq!(fs::read_to_string(&file).unwrap(), "second");
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&file), 0o600);
+        for folder in [&folders.config, &folders.temporary, &folders.work, &folders.prompts] {
+            assert_eq!(mode(folder), 0o700, "{}", folder.display());
+        }
+        assert!(folders.work.ends_with("assistant/rooms/7"));
+    }
+}

@@ -1,0 +1,283 @@
+//! The CLI's stream-json protocol, as far as a turn needs it.
+//!
+//! Reading is forgiving: unknown types, subtypes and fields are skipped, the order of keys is free, and a known field of an
+//! unexpected shape is as good as absent. A line is junk only if it is no JSON object with a `type`.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use bytes::{BufMut, BytesMut};
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::id::SessionId;
+
+/// A longer id of a control request is not echoed: the answers wait in memory.
+const REQUEST_ID_LIMIT: usize = 256;
+
+/// What one line of the CLI says.
+#[derive(Debug)]
+pub(super) enum Line {
+    /// `system/init`: a turn begins. None if the session's name is no UUID.
+    Init(Option<SessionId>),
+    /// `result`: the turn has ended.
+    Result(Box<ResultLine>),
+    /// An `assistant` line that stands for an error of the API: its kind, such as `authentication_failed`.
+    AssistantError(String),
+    /// `command_lifecycle`: where the user message of this id stands.
+    Lifecycle(Uuid, LifecycleState),
+    /// `control_request`: the CLI wants something from the host and waits for the answer.
+    ControlRequest { request_id: String, subtype: String },
+    /// Anything else; nothing a turn depends on.
+    Other,
+}
+
+/// `command_lifecycle`'s states; others don't matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LifecycleState {
+    Started,
+    Completed,
+    Other,
+}
+
+/// The fields of `result` that decide something.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct ResultLine {
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) subtype: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) is_error: Option<bool>,
+    /// The answer; or an error's prose.
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) result: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) errors: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) api_error_status: Option<u16>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) api_error_type: Option<String>,
+    /// What went wrong where no status came back, such as `connection_failed`.
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) api_error: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) terminal_reason: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) num_turns: Option<u32>,
+    /// Cumulative over resumes.
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) total_cost_usd: Option<f64>,
+    /// Of this turn alone.
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) usage: Option<TokenUsage>,
+    /// Of this turn alone, by model; versions from before 2.1.300 or so lack it.
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) model_usage_since_last_result: Option<BTreeMap<String, ModelUsage>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct TokenUsage {
+    pub(super) input_tokens: u64,
+    pub(super) output_tokens: u64,
+    pub(super) cache_read_input_tokens: u64,
+    pub(super) cache_creation_input_tokens: u64,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct ModelUsage {
+    pub(super) input_tokens: u64,
+    pub(super) output_tokens: u64,
+    pub(super) cache_read_input_tokens: u64,
+    pub(super) cache_creation_input_tokens: u64,
+    #[serde(rename = "costUSD")]
+    pub(super) cost_usd: f64,
+}
+
+/// Reads one line.
+///
+/// # Errors
+/// It is junk: no JSON object, or one without a `type`.
+pub(super) fn read(line: &[u8]) -> Result<Line, serde_json::Error> {
+    /// What tells the lines apart; read first, so that the long ones of no interest cost no allocation.
+    #[derive(Deserialize)]
+    struct Kind<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: Cow<'a, str>,
+    }
+    Ok(match &*serde_json::from_slice::<Kind>(line)?.kind {
+        "system" => read_system(serde_json::from_slice(line)?),
+        "result" => Line::Result(serde_json::from_slice(line)?),
+        "assistant" => match serde_json::from_slice::<Assistant>(line)?.error {
+            Some(kind) => Line::AssistantError(kind),
+            None => Line::Other,
+        },
+        "command_lifecycle" => read_lifecycle(&serde_json::from_slice(line)?),
+        "control_request" => read_control_request(serde_json::from_slice(line)?),
+        _ => Line::Other,
+    })
+}
+
+/// A user's message, ready for stdin. `client_composed` makes the CLI take the text as it is: neither `@/path` nor a
+/// leading `/` means anything then.
+pub(super) fn user_message(prompt: &str, message: Uuid) -> BytesMut {
+    line(&json!({
+        "type": "user",
+        "message": { "role": "user", "content": prompt },
+        "parent_tool_use_id": null,
+        "session_id": "default",
+        "uuid": message,
+        "client_composed": true,
+    }))
+}
+
+/// The answer to a control request that this host does not serve, so that the CLI does not wait for one.
+pub(super) fn refusal(request_id: &str, subtype: &str) -> BytesMut {
+    line(&json!({
+        "type": "control_response",
+        "response": {
+            "subtype": "error",
+            "request_id": request_id,
+            "error": format!("this host does not serve {subtype} requests"),
+        },
+    }))
+}
+
+#[derive(Deserialize)]
+struct System {
+    #[serde(default, deserialize_with = "lenient")]
+    subtype: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    session_id: Option<Uuid>,
+}
+
+#[derive(Deserialize)]
+struct Assistant {
+    #[serde(default, deserialize_with = "lenient")]
+    error: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Lifecycle {
+    #[serde(default, deserialize_with = "lenient")]
+    command_uuid: Option<Uuid>,
+    #[serde(default, deserialize_with = "lenient")]
+    state: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ControlRequest {
+    #[serde(default, deserialize_with = "lenient")]
+    request_id: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    request: Option<ControlRequestBody>,
+}
+
+#[derive(Deserialize)]
+struct ControlRequestBody {
+    subtype: String,
+}
+
+fn read_system(system: System) -> Line {
+    match system.subtype.as_deref() {
+        Some("init") => Line::Init(system.session_id.map(SessionId)),
+        _ => Line::Other,
+    }
+}
+
+fn read_lifecycle(lifecycle: &Lifecycle) -> Line {
+    let state = match lifecycle.state.as_deref() {
+        Some("started") => LifecycleState::Started,
+        Some("completed") => LifecycleState::Completed,
+        _ => LifecycleState::Other,
+    };
+    lifecycle.command_uuid.map_or(Line::Other, |message| Line::Lifecycle(message, state))
+}
+
+fn read_control_request(control: ControlRequest) -> Line {
+    let subtype = control.request.map(|request| request.subtype).unwrap_or_default();
+    match control.request_id {
+        Some(request_id) if request_id.len() <= REQUEST_ID_LIMIT => {
+            Line::ControlRequest { request_id, subtype: subtype.chars().take(64).collect() }
+        }
+        _ => Line::Other,
+    }
+}
+
+fn line(message: &Value) -> BytesMut {
+    let mut line = BytesMut::new().writer();
+    // A `Value` has string keys and the buffer grows: neither can fail.
+    if serde_json::to_writer(&mut line, message).is_ok() {
+        line.get_mut().put_u8(b'\n');
+    }
+    line.into_inner()
+}
+
+/// Absent and misshapen are the same: one odd field must not cost the whole line.
+fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
+    Ok(serde_json::from_value(Value::deserialize(deserializer)?).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_types_and_subtypes_are_skipped() {
+        for line in [
+            r#"{"type":"tomorrow","deep":{"x":[1,2]}}"#,
+            r#"{"subtype":"weather","type":"system"}"#,
+            r#"{"type":"system"}"#,
+            r#"{"type":"command_lifecycle","state":"queued"}"#,
+            r#"{"type":"assistant","message":{"content":[]}}"#,
+        ] {
+            assert!(matches!(read(line.as_bytes()), Ok(Line::Other)), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_object_with_a_type_is_junk() {
+        for line in
+            ["", "hello", "[]", "7", "{}", r#"{"type":7}"#, r#"{"type":"result""#, "{\"type\":\"\u{0}\"}"]
+        {
+            assert!(read(line.as_bytes()).is_err(), "{line}");
+        }
+        assert!(read(b"\xff\xfe").is_err());
+    }
+
+    #[test]
+    fn the_order_of_keys_is_free_and_the_type_may_come_last() {
+        let line = br#"{"is_error":false,"result":"hi","subtype":"success","ty\u0070e":"result"}"#;
+        let Ok(Line::Result(result)) = read(line) else { panic!("a result") };
+        assert_eq!(result.result.as_deref(), Some("hi"));
+    }
+
+    #[test]
+    fn a_misshapen_field_does_not_cost_the_line() {
+        let line = br#"{"type":"result","subtype":"success","is_error":false,"result":"hi","num_turns":"two","usage":[1]}"#;
+        let Ok(Line::Result(result)) = read(line) else { panic!("a result") };
+        assert_eq!((result.result.as_deref(), result.num_turns), (Some("hi"), None));
+    }
+
+    #[test]
+    fn a_session_that_is_no_uuid_is_no_session() {
+        let line = br#"{"type":"system","subtype":"init","session_id":"../../etc/passwd"}"#;
+        assert!(matches!(read(line), Ok(Line::Init(None))));
+    }
+
+    #[test]
+    fn a_control_request_with_a_huge_id_is_not_answered() {
+        let line = format!(r#"{{"type":"control_request","request_id":"{}"}}"#, "x".repeat(300));
+        assert!(matches!(read(line.as_bytes()), Ok(Line::Other)));
+    }
+
+    #[test]
+    fn messages_are_single_lines_whatever_the_text() {
+        let message = user_message("one\ntwo\r\n\u{2028}\"\u{0}", Uuid::nil());
+        assert_eq!(message.iter().filter(|byte| **byte == b'\n').count(), 1);
+        assert_eq!(message.last(), Some(&b'\n'));
+        let value: Value = serde_json::from_slice(&message).unwrap();
+        assert_eq!(value["message"]["content"], "one\ntwo\r\n\u{2028}\"\u{0}");
+        assert_eq!(value["client_composed"], true);
+    }
+}

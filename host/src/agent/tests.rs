@@ -1,0 +1,456 @@
+//! Turns against agents that are small shell scripts: the outcome, and that nothing of them is left.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rustix::process::{Pid, test_kill_process, test_kill_process_group};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{AgentError, Clock, Outcome, Report, Request, Runner};
+use crate::{
+    config,
+    id::{RoomId, SessionId},
+};
+
+/// Says what the real CLI says around a turn; `$1` is the answer.
+const PRELUDE: &str = r#"#!/bin/sh
+case "$*" in *--version) echo "2.1.330 (Claude Code)"; exit;; esac
+echo "$$" >> "$HOME/../../../pids"
+init() { echo '{"type":"system","subtype":"init","session_id":"11111111-1111-4111-8111-111111111111"}'; }
+answer() { printf '{"type":"result","subtype":"success","is_error":false,"num_turns":1,"result":"%s"}\n' "$1"; }
+stale() { echo '{"type":"result","subtype":"error_during_execution","is_error":true,"errors":["No conversation found with session ID: x"]}'; }
+"#;
+
+const SESSION: SessionId = SessionId(Uuid::from_u128(0x1111_1111_1111_4111_8111_1111_1111_1111));
+
+struct Stage {
+    folder: TempDir,
+    runner: Runner,
+}
+
+/// Deadlines that a loaded machine keeps.
+fn patient() -> config::Deadlines {
+    let span = Duration::from_secs(60);
+    config::Deadlines {
+        start: span,
+        first_event: span,
+        silence: span,
+        total: span,
+        exit: Duration::from_secs(10),
+    }
+}
+
+impl Stage {
+    fn new(script: &str) -> Self {
+        Self::with(script, patient(), 8)
+    }
+
+    fn with(script: &str, deadlines: config::Deadlines, starts: usize) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("agent");
+        fs::write(&program, format!("{PRELUDE}{script}")).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let agent = config::Agent {
+            command: vec![program.to_str().unwrap().to_owned()],
+            is_demo: false,
+            environment: Vec::new(),
+            starts,
+            deadlines,
+        };
+        let runner = Runner::new(agent, folder.path().to_owned()).unwrap();
+        Self { folder, runner }
+    }
+
+    async fn run(&self, request: Request) -> Report {
+        self.runner.run(request, CancellationToken::new()).await
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn lines(&self, name: &str) -> Vec<String> {
+        fs::read_to_string(self.file(name)).unwrap_or_default().lines().map(Into::into).collect()
+    }
+
+    /// The process groups of all agents so far.
+    fn groups(&self) -> Vec<Pid> {
+        self.lines("pids").iter().map(|line| Pid::from_raw(line.parse().unwrap()).unwrap()).collect()
+    }
+
+    async fn assert_nothing_left(&self) {
+        self.runner.drained().await;
+        for group in self.groups() {
+            assert!(test_kill_process_group(group).is_err(), "group {group:?} is still there");
+        }
+    }
+}
+
+fn request() -> Request {
+    Request {
+        bot: "assistant".into(),
+        room: RoomId(7),
+        session: None,
+        message: Uuid::from_u128(42),
+        prompt: "hello".into(),
+        system_prompt: None,
+        model: None,
+        max_turns: 16,
+        budget_usd: None,
+        builtin_tools: Vec::new(),
+    }
+}
+
+fn completed(text: &str) -> Outcome {
+    Outcome::Completed { text: text.into() }
+}
+
+/// Waits until the file has a whole line, by the kernel's word where the agent signals it through a FIFO.
+async fn read_fifo(path: &Path) -> String {
+    tokio::fs::read_to_string(path).await.unwrap()
+}
+
+fn make_fifo(path: &Path) {
+    rustix::fs::mkfifoat(rustix::fs::CWD, path, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_is_reported_with_its_session_and_the_prompt_went_in_on_stdin() {
+    let stage = Stage::new(
+        r#"read -r line; printf '%s\n' "$line" > "$HOME/../../../stdin"; printf '%s\n' "$@" > "$HOME/../../../arguments"
+        pwd > "$HOME/../../../pwd"; init; answer "good day"; cat > /dev/null"#,
+    );
+    let report = stage.run(Request { system_prompt: Some("be kind".into()), ..request() }).await;
+    assert_eq!(report.outcome, completed("good day"), "{report:?}");
+    assert_eq!((report.session, report.memory_lost, report.cause), (Some(SESSION), false, None));
+    assert_eq!(report.usage.turns, 1);
+    assert!(report.timings.first_event.unwrap() <= report.timings.total);
+    let sent: Value = serde_json::from_str(&stage.lines("stdin")[0]).unwrap();
+    assert_eq!(sent["message"]["content"], "hello");
+    assert_eq!(sent["uuid"], Uuid::from_u128(42).to_string());
+    assert_eq!(sent["client_composed"], true);
+    let arguments = stage.lines("arguments").join(" ");
+    assert!(!arguments.contains("hello") && !arguments.contains("be kind"), "{arguments}");
+    assert!(stage.lines("pwd")[0].ends_with("agents/assistant/empty"));
+    stage.assert_nothing_left().await;
+}
+
+#[tokio::test]
+async fn a_prompt_larger_than_any_pipe_goes_in_while_the_agent_talks() {
+    let stage = Stage::new(
+        r#"i=0; while [ $i -lt 3000 ]; do echo '{"type":"chatter","of":"sixty-four bytes and more, to fill the pipe up"}'; i=$((i+1)); done
+        init; answer "$(head -n 1 | wc -c)"; cat > /dev/null"#,
+    );
+    let report = stage.run(Request { prompt: "x".repeat(1_000_000), ..request() }).await;
+    let Outcome::Completed { text } = &report.outcome else { panic!("{report:?}") };
+    assert!(text.trim().parse::<usize>().unwrap() > 1_000_000);
+    stage.assert_nothing_left().await;
+}
+
+#[tokio::test]
+async fn an_unknown_session_is_tried_again_without_it_under_a_new_message_id() {
+    let stage = Stage::new(
+        r#"read -r line; printf '%s\n' "$line" >> "$HOME/../../../stdin"; printf '%s\n' "$*" >> "$HOME/../../../arguments"
+        case "$*" in *--resume=*) stale; exit 1;; esac
+        init; answer "who are you?"; cat > /dev/null"#,
+    );
+    let report = stage.run(Request { session: Some(SessionId(Uuid::max())), ..request() }).await;
+    assert_eq!(report.outcome, completed("who are you?"));
+    assert!(report.memory_lost);
+    assert_eq!(report.session, Some(SESSION));
+    assert!(report.cause.unwrap().contains("No conversation found"));
+    let arguments = stage.lines("arguments");
+    assert!(
+        arguments[0].contains("--resume=ffffffff") && !arguments[1].contains("--resume"),
+        "{arguments:?}"
+    );
+    let ids: Vec<Value> = stage
+        .lines("stdin")
+        .iter()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["uuid"].clone())
+        .collect();
+    assert_ne!(ids[0], ids[1]);
+    stage.assert_nothing_left().await;
+}
+
+#[tokio::test]
+async fn a_session_that_stays_unknown_is_forgotten_after_two_tries() {
+    let stage = Stage::new("read -r line; stale; exit 1");
+    let report = stage.run(Request { session: Some(SESSION), ..request() }).await;
+    assert_eq!((report.outcome, report.session, report.memory_lost), (Outcome::Crashed, None, true));
+    assert_eq!(stage.groups().len(), 2);
+    stage.assert_nothing_left().await;
+}
+
+#[tokio::test]
+async fn a_message_the_session_has_answered_before_is_asked_again_in_the_same_session() {
+    let stage = Stage::new(
+        r#"read -r line; printf '%s\n' "$*" >> "$HOME/../../../arguments"
+        case "$line" in *00000000-0000-0000-0000-00000000002a*)
+            echo '{"type":"command_lifecycle","command_uuid":"00000000-0000-0000-0000-00000000002a","state":"completed"}'
+            cat > /dev/null; exit;;
+        esac
+        init; answer "as I said"; cat > /dev/null"#,
+    );
+    let report = stage.run(Request { session: Some(SESSION), ..request() }).await;
+    assert_eq!((report.outcome, report.memory_lost), (completed("as I said"), false));
+    assert!(stage.lines("arguments").iter().all(|line| line.contains("--resume=11111111")));
+    stage.assert_nothing_left().await;
+}
+
+#[tokio::test]
+async fn an_agent_that_hangs_silently_runs_out_of_time() {
+    let short = Duration::from_millis(100);
+    for (script, deadlines, clock) in [
+        (
+            "cat > /dev/null; sleep 1000",
+            config::Deadlines { first_event: short, ..patient() },
+            Clock::FirstEvent,
+        ),
+        ("init; sleep 1000", config::Deadlines { silence: short, ..patient() }, Clock::Silence),
+        ("sleep 1000", config::Deadlines { start: short, ..patient() }, Clock::Start),
+        (
+            "while :; do echo '{\"type\":\"chatter\"}'; sleep 0.01; done",
+            config::Deadlines { total: Duration::from_secs(2), ..patient() },
+            Clock::Total,
+        ),
+    ] {
+        let stage = Stage::with(script, deadlines, 8);
+        // More than a pipe holds, so that only an agent that reads takes it.
+        let prompt = "x".repeat(if clock == Clock::Start { 1_000_000 } else { 1 });
+        let report = stage.run(Request { prompt, session: Some(SESSION), ..request() }).await;
+        assert_eq!(report.outcome, Outcome::TimedOut(clock), "{report:?}");
+        assert_eq!(report.session, Some(SESSION), "a time-out is no reason to forget the session");
+        assert!(report.cause.unwrap().contains(&clock.to_string()));
+        stage.assert_nothing_left().await;
+    }
+}
+
+#[tokio::test]
+async fn an_agent_that_ignores_sigterm_is_killed() {
+    let deadlines = config::Deadlines {
+        silence: Duration::from_millis(100),
+        exit: Duration::from_millis(200),
+        ..patient()
+    };
+    let stage = Stage::with("trap '' TERM; init; while :; do sleep 1000; done", deadlines, 8);
+    assert_eq!(stage.run(request()).await.outcome, Outcome::TimedOut(Clock::Silence));
+    stage.assert_nothing_left().await;
+}
+
+#[tokio::test]
+async fn what_the_agent_started_goes_with_it() {
+    for ending in ["exit 3", "answer done; cat > /dev/null", "sleep 1000"] {
+        let deadlines = config::Deadlines { silence: Duration::from_millis(500), ..patient() };
+        let script = format!("sleep 1000 & echo $! > \"$HOME/../../../grandchild\"; init; {ending}");
+        let stage = Stage::with(&script, deadlines, 8);
+        stage.run(request()).await;
+        stage.assert_nothing_left().await;
+        let grandchild = Pid::from_raw(stage.lines("grandchild")[0].parse().unwrap()).unwrap();
+        assert!(is_gone(grandchild), "{ending}");
+    }
+}
+
+/// Whether a process is gone, or dead and waiting for whoever adopted it.
+fn is_gone(process: Pid) -> bool {
+    let status = fs::read_to_string(format!("/proc/{}/stat", process.as_raw_nonzero()));
+    test_kill_process(process).is_err() || status.is_ok_and(|status| status.contains(") Z "))
+}
+
+#[tokio::test]
+async fn a_flood_on_stderr_neither_blocks_the_agent_nor_fills_the_memory() {
+    let stage = Stage::new(
+        r#"i=0; while [ $i -lt 2000 ]; do echo "noise noise noise noise noise noise noise noise noise noise noise $i" >&2; i=$((i+1)); done
+        echo "the reason" >&2; exit 7"#,
+    );
+    let report = stage.run(request()).await;
+    assert_eq!(report.outcome, Outcome::Crashed);
+    let cause = report.cause.unwrap();
+    assert!(cause.contains("exit code 7") && cause.ends_with("the reason"), "{cause}");
+    assert!(cause.len() < 11_000);
+    stage.assert_nothing_left().await;
+}
+
+#[tokio::test]
+async fn an_agent_that_dies_in_the_middle_of_a_line_has_crashed() {
+    let stage = Stage::new(
+        r#"init; printf '{"type":"result","subtype":"success","is_error":false,"result":"ha'; kill -9 $$"#,
+    );
+    let report = stage.run(request()).await;
+    assert_eq!((&report.outcome, report.session), (&Outcome::Crashed, Some(SESSION)));
+    let cause = report.cause.unwrap();
+    assert!(cause.contains("signal 9") && cause.contains("middle of a line"), "{cause}");
+    stage.assert_nothing_left().await;
+}
+
+#[tokio::test]
+async fn an_agent_that_stays_after_its_result_is_not_waited_for() {
+    let deadlines = config::Deadlines { exit: Duration::from_millis(200), ..patient() };
+    let stage = Stage::with("init; answer done; exec 0< /dev/null; exec sleep 1000", deadlines, 8);
+    let report = stage.run(request()).await;
+    assert_eq!(report.outcome, completed("done"));
+    let group = stage.groups()[0];
+    assert!(test_kill_process_group(group).is_ok(), "the turn waited for the agent's end");
+    stage.assert_nothing_left().await;
+}
+
+#[tokio::test]
+async fn control_requests_are_refused_and_a_flood_of_them_ends_the_turn() {
+    let ask = r#"ask() { echo '{"type":"control_request","request_id":"r","request":{"subtype":"can_use_tool"}}'; }"#;
+    let stage = Stage::new(&format!(
+        "{ask}\nread -r prompt; init; ask; read -r refusal; printf '%s\\n' \"$refusal\" > \"$HOME/../../../refusal\"
+        answer done; cat > /dev/null"
+    ));
+    assert_eq!(stage.run(request()).await.outcome, completed("done"));
+    let refusal: Value = serde_json::from_str(&stage.lines("refusal")[0]).unwrap();
+    assert_eq!(refusal["type"], "control_response");
+    assert_eq!(
+        (&refusal["response"]["subtype"], &refusal["response"]["request_id"]),
+        (&"error".into(), &"r".into())
+    );
+    stage.assert_nothing_left().await;
+
+    let stage = Stage::new(&format!("{ask}\ninit; while :; do ask; done"));
+    let report = stage.run(request()).await;
+    assert_eq!(report.outcome, Outcome::Crashed);
+    assert!(report.cause.unwrap().contains("too many control requests"));
+    stage.assert_nothing_left().await;
+}
+
+#[tokio::test]
+async fn junk_and_unknown_lines_are_passed_over_and_mentioned() {
+    let stage = Stage::new(
+        r#"echo "npm warn something"; echo; echo '{"type":"tomorrow"}'; echo '[1]'; init; answer done; cat > /dev/null"#,
+    );
+    let report = stage.run(request()).await;
+    assert_eq!(report.outcome, completed("done"));
+    assert!(report.cause.unwrap().contains("not the protocol: 2"));
+    stage.assert_nothing_left().await;
+}
+
+#[tokio::test]
+async fn a_stopped_turn_is_interrupted_and_its_agent_ended() {
+    let stage = Stage::new("init; echo started > \"$HOME/../../../fifo\"; sleep 1000");
+    make_fifo(&stage.file("fifo"));
+    let stop = CancellationToken::new();
+    let (report, ()) = tokio::join!(
+        stage.runner.run(Request { session: Some(SESSION), ..request() }, stop.clone()),
+        async {
+            read_fifo(&stage.file("fifo")).await;
+            stop.cancel();
+        }
+    );
+    assert_eq!((report.outcome, report.session), (Outcome::Interrupted, Some(SESSION)));
+    stage.assert_nothing_left().await;
+}
+
+#[tokio::test]
+async fn a_turn_stopped_before_it_began_starts_nothing() {
+    let stage = Stage::new("answer done");
+    let stop = CancellationToken::new();
+    stop.cancel();
+    assert_eq!(stage.runner.run(request(), stop).await.outcome, Outcome::Interrupted);
+    assert!(stage.groups().is_empty());
+}
+
+#[tokio::test]
+async fn a_dropped_turn_takes_its_agent_with_it() {
+    let stage = Stage::new("init; echo started > \"$HOME/../../../fifo\"; sleep 1000");
+    make_fifo(&stage.file("fifo"));
+    tokio::select! {
+        report = stage.run(request()) => panic!("{report:?}"),
+        _ = async { read_fifo(&stage.file("fifo")).await } => {}
+    }
+    assert_eq!(stage.groups().len(), 1);
+    stage.assert_nothing_left().await;
+}
+
+#[tokio::test]
+async fn as_many_agents_start_at_once_as_may_and_the_rest_wait_for_a_first_line() {
+    let stage = Stage::with(
+        r#"echo start >> "$HOME/../../../order"; read -r go < "$HOME/../../../fifo"; echo line >> "$HOME/../../../order"
+        init; answer done; cat > /dev/null"#,
+        patient(),
+        1,
+    );
+    make_fifo(&stage.file("fifo"));
+    let go = async {
+        for _ in 0..2 {
+            // Opening a FIFO to write waits for its reader.
+            tokio::fs::write(stage.file("fifo"), "go\n").await.unwrap();
+        }
+    };
+    let (first, second, ()) = tokio::join!(stage.run(request()), stage.run(request()), go);
+    assert_eq!((first.outcome, second.outcome), (completed("done"), completed("done")));
+    assert_eq!(stage.lines("order"), ["start", "line", "start", "line"]);
+    assert!(second.timings.gate > first.timings.gate);
+    stage.assert_nothing_left().await;
+}
+
+#[tokio::test]
+async fn a_wait_for_a_start_is_part_of_the_total() {
+    let stage =
+        Stage::with("sleep 1000", config::Deadlines { total: Duration::from_millis(300), ..patient() }, 1);
+    let (first, second) = tokio::join!(stage.run(request()), stage.run(request()));
+    assert_eq!(first.outcome, Outcome::TimedOut(Clock::Total));
+    assert_eq!(second.outcome, Outcome::TimedOut(Clock::Total));
+    assert!(stage.groups().len() <= 2);
+    stage.assert_nothing_left().await;
+}
+
+#[tokio::test]
+async fn a_command_that_is_not_there_is_named_with_the_remedy() {
+    let mut agent = config::Agent {
+        command: vec!["no-such-claude".into()],
+        is_demo: false,
+        environment: Vec::new(),
+        starts: 1,
+        deadlines: patient(),
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let runner = Runner::new(agent.clone(), folder.path().to_owned()).unwrap();
+    let report = runner.run(request(), CancellationToken::new()).await;
+    assert_eq!(report.outcome, Outcome::Crashed);
+    insta::assert_snapshot!(report.cause.unwrap(), @"`no-such-claude` not found on PATH. Install it (npm install -g @anthropic-ai/claude-code) or set `[agent] command` in bots.toml");
+
+    agent.command = Vec::new();
+    assert!(matches!(Runner::new(agent, folder.path().to_owned()), Err(AgentError::NoCommand)));
+}
+
+#[tokio::test]
+async fn an_agent_that_is_too_old_is_never_given_a_prompt() {
+    let stage = Stage::new("");
+    let program = stage.file("agent");
+    fs::write(&program, "#!/bin/sh\ntouch \"${0%/*}/called-${1#--}\"; echo '2.1.248 (Claude Code)'\n")
+        .unwrap();
+    let report = stage.run(request()).await;
+    assert_eq!(report.outcome, Outcome::Crashed);
+    let cause = report.cause.unwrap();
+    assert!(cause.contains("is version 2.1.248; Hearth needs 2.1.290 or later"), "{cause}");
+    assert!(stage.file("called-version").exists() && !stage.file("called-print").exists());
+    stage.assert_nothing_left().await;
+}
+
+#[tokio::test]
+async fn a_version_that_is_none_is_an_error_that_shows_what_was_said() {
+    let stage = Stage::new("");
+    fs::write(stage.file("agent"), "#!/bin/sh\necho bonjour\n").unwrap();
+    let error = stage.runner.version().await.unwrap_err().to_string();
+    assert!(error.contains("bonjour"), "{error}");
+
+    fs::write(stage.file("agent"), "#!/bin/sh\necho oh no >&2; exit 4\n").unwrap();
+    let error = stage.runner.version().await.unwrap_err().to_string();
+    assert!(error.contains("exit code 4") && error.contains("oh no"), "{error}");
+
+    fs::write(stage.file("agent"), "#!/bin/sh\nexec cat /dev/zero\n").unwrap();
+    let error = stage.runner.version().await.unwrap_err().to_string();
+    assert!(error.contains("does not stop talking"), "{error}");
+    stage.assert_nothing_left().await;
+}

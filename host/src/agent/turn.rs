@@ -1,0 +1,243 @@
+//! One message's turn: a try by one process, and a second one where the first has to be made anew.
+//!
+//! Two things are worth a second try, since the first did nothing: the CLI does not know the session (then without it), or
+//! the session has answered this very message before and the CLI keeps the answer to itself (then under another id; this is
+//! what happens when the host died between the answer and its post).
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, timeout_at},
+};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{
+    AgentError, Clock, Outcome, Report, Request, Runner, Timings, Usage,
+    command::{Folders, Launch},
+    exchange::{Account, Clocks, exchange, later},
+    outcome::{End, Verdict},
+    process::Leave,
+    redact::beginning_of,
+};
+use crate::id::SessionId;
+
+/// How much of the words about what happened is kept, in bytes, besides the end of stderr.
+const CAUSE_LIMIT: usize = 2 << 10;
+
+pub(super) struct Turn<'a> {
+    runner: &'a Runner,
+    request: &'a Request,
+    stop: &'a CancellationToken,
+    began: Instant,
+    /// When it must be over.
+    total: Instant,
+    /// How long it has waited for a start.
+    gate: Duration,
+}
+
+/// What one try came to.
+struct Attempt {
+    verdict: Verdict,
+    session: Option<SessionId>,
+    usage: Usage,
+    first_event: Option<Duration>,
+    cause: Option<String>,
+}
+
+/// Why a try did not get as far as a process.
+enum Hindrance {
+    Ended(End),
+    Failed(AgentError),
+}
+
+impl<'a> Turn<'a> {
+    /// A turn that begins now.
+    pub(super) fn new(runner: &'a Runner, request: &'a Request, stop: &'a CancellationToken) -> Self {
+        let began = Instant::now();
+        Self {
+            runner,
+            request,
+            stop,
+            began,
+            total: later(began, runner.deadlines.total),
+            gate: Duration::ZERO,
+        }
+    }
+
+    /// Runs it.
+    pub(super) async fn run(mut self) -> Report {
+        let first = self.attempt(self.request.session, self.request.message).await;
+        let (memory_lost, session) = match &first.verdict {
+            Verdict::Final(outcome) => {
+                let outcome = outcome.clone();
+                return self.report(outcome, first, false);
+            }
+            Verdict::StaleSession => (true, None),
+            Verdict::AlreadyAnswered => (false, self.request.session),
+        };
+        let mut second = self.attempt(session, Uuid::new_v4()).await;
+        second.cause = [first.cause, second.cause].into_iter().flatten().reduce(|first, second| {
+            format!("first try: {}\nsecond try: {second}", beginning_of(first, CAUSE_LIMIT))
+        });
+        let outcome = match &second.verdict {
+            Verdict::Final(outcome) => outcome.clone(),
+            // A third try would see the same.
+            Verdict::StaleSession | Verdict::AlreadyAnswered => Outcome::Crashed,
+        };
+        self.report(outcome, second, memory_lost)
+    }
+
+    fn report(&self, outcome: Outcome, attempt: Attempt, memory_lost: bool) -> Report {
+        let Attempt { session, usage, first_event, cause, .. } = attempt;
+        let timings = Timings { gate: self.gate, first_event, total: self.began.elapsed() };
+        Report { outcome, session, memory_lost, usage, timings, cause }
+    }
+
+    async fn attempt(&mut self, session: Option<SessionId>, message: Uuid) -> Attempt {
+        match self.try_once(session, message).await {
+            Ok(attempt) => attempt,
+            Err(hindrance) => {
+                let (outcome, cause) = hindrance.into_outcome();
+                Attempt {
+                    verdict: Verdict::Final(outcome),
+                    session,
+                    usage: Usage::default(),
+                    first_event: None,
+                    cause: Some(cause),
+                }
+            }
+        }
+    }
+
+    async fn try_once(&mut self, session: Option<SessionId>, message: Uuid) -> Result<Attempt, Hindrance> {
+        self.within(self.runner.check()).await??;
+        let launch = self.launch(session).await?;
+        let permit = self.wait_for_start().await?;
+        let clocks = Clocks::start(self.runner.deadlines, self.total);
+        let mut process = self.runner.start(&launch)?;
+        let account = exchange(&mut process, &self.request.prompt, message, clocks, permit, self.stop).await;
+        let leave = if account.end == End::Settled {
+            Leave::ByItself
+        } else {
+            // The next turn of this session must not meet this process.
+            process.end(Leave::Terminated).await;
+            Leave::Terminated
+        };
+        let stderr = process.dismiss(leave, &self.runner.environment.secrets);
+        Ok(self.judge(&account, session, &stderr))
+    }
+
+    fn judge(&self, account: &Account, session: Option<SessionId>, stderr: &str) -> Attempt {
+        let Account { facts, end, first_event, .. } = account;
+        let verdict = facts.judge(*end);
+        let all_well = matches!(verdict, Verdict::Final(Outcome::Completed { .. })) && !account.is_odd();
+        Attempt {
+            cause: (!all_well).then(|| {
+                let what = self.runner.environment.secrets.redact(&account.describe());
+                let what = beginning_of(what, CAUSE_LIMIT);
+                if stderr.is_empty() { what } else { format!("{what}; its stderr: {stderr}") }
+            }),
+            session: facts.session().or(session),
+            usage: facts.usage(session.is_some()),
+            first_event: *first_event,
+            verdict,
+        }
+    }
+
+    /// Makes the folders and the file of the system prompt, off the runtime's threads.
+    async fn launch(&self, session: Option<SessionId>) -> Result<Launch, Hindrance> {
+        let Request { bot, room, builtin_tools, system_prompt, .. } = self.request;
+        let own_room = (!builtin_tools.is_empty()).then_some(*room);
+        let folders = Folders::of(&self.runner.data, bot, own_room)?;
+        let environment = self.runner.environment.for_folders(&folders);
+        let folder = folders.work.clone();
+        let (room, system_prompt) = (*room, system_prompt.clone());
+        let prepared = tokio::task::spawn_blocking(move || folders.prepare(room, system_prompt.as_deref()));
+        let prompt_file: Option<PathBuf> = match self.within(prepared).await? {
+            Ok(prepared) => prepared?,
+            Err(source) => {
+                let path = self.runner.data.clone();
+                return Err(AgentError::Folder { path, source: source.into() }.into());
+            }
+        };
+        let command = &self.runner.command;
+        Ok(Launch {
+            program: command.program.clone(),
+            arguments: command.arguments(self.request, session, prompt_file.as_deref()),
+            environment,
+            folder,
+        })
+    }
+
+    async fn wait_for_start(&mut self) -> Result<OwnedSemaphorePermit, Hindrance> {
+        let came = Instant::now();
+        let permit = self.within(Arc::clone(&self.runner.starts).acquire_owned()).await;
+        self.gate += came.elapsed();
+        // The semaphore is never closed.
+        permit?.map_err(|_| Hindrance::Ended(End::Stopped))
+    }
+
+    /// Waits for what happens before there is a process; that too is part of the total, and can be stopped.
+    async fn within<T>(&self, waiting: impl Future<Output = T>) -> Result<T, Hindrance> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(Hindrance::Ended(End::Stopped)),
+            done = timeout_at(self.total, waiting) => {
+                done.map_err(|_| Hindrance::Ended(End::TimedOut(Clock::Total)))
+            }
+        }
+    }
+}
+
+impl Hindrance {
+    fn into_outcome(self) -> (Outcome, String) {
+        match self {
+            Self::Ended(End::TimedOut(clock)) => (
+                Outcome::TimedOut(clock),
+                format!("the agent's {clock} deadline passed before it was started"),
+            ),
+            Self::Ended(_) => {
+                (Outcome::Interrupted, "the turn was stopped before the agent was started".into())
+            }
+            Self::Failed(error) => {
+                let mut cause = error.to_string();
+                if let Some(source) = std::error::Error::source(&error) {
+                    cause = format!("{cause} ({source})");
+                }
+                (Outcome::Crashed, cause)
+            }
+        }
+    }
+}
+
+impl From<AgentError> for Hindrance {
+    fn from(error: AgentError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+// === impl Account ===
+
+impl Account {
+    /// Something was there that should not have been, whatever the turn came to.
+    fn is_odd(&self) -> bool {
+        self.overlong > 0 || self.facts.junk() > 0
+    }
+
+    fn describe(&self) -> String {
+        let mut words = self.facts.describe(self.end);
+        let more = [
+            (self.facts.junk() > 0)
+                .then(|| format!("lines that are not the protocol: {}", self.facts.junk())),
+            (self.overlong > 0).then(|| format!("overlong lines: {}", self.overlong)),
+            self.is_cut.then(|| "its output stopped in the middle of a line".to_owned()),
+        ];
+        for more in more.into_iter().flatten() {
+            words.push_str("; ");
+            words.push_str(&more);
+        }
+        words
+    }
+}
