@@ -34,7 +34,8 @@ pub(super) const CALL_TIME: RangeInclusive<Duration> = Duration::from_millis(10)
 /// Far enough that nobody waits for it, near enough that adding it to a date cannot overflow.
 const FOREVER: Duration = Duration::from_hours(3650 * 24);
 
-/// A value and where it stands in the file, in bytes. A default stands at 0..0.
+// A value and where it stands in the file, in bytes. A default stands at 0..0. (Not a doc comment: those of types end
+// up in the schema, and this type is nothing to the file's author.)
 #[derive(Clone, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
 #[serde(transparent)]
 pub(super) struct Located<T>(#[schemars(with = "T")] Spanned<T>);
