@@ -1,13 +1,18 @@
 //! `[bots.<name>]`: each bot checked by itself, then all of them against each other.
 
-use std::{collections::BTreeMap, ops::Range, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::{
     BOT_NAME_LENGTH, Bot, Limits,
-    check::{Checks, transpose},
+    check::{Checked, Checks, Reported},
     mistake::Mistake,
     raw::{self, Located, RawBot},
     secret::{FILE_LIMIT, is_bot_key, is_webhook_secret},
@@ -20,7 +25,7 @@ pub(super) struct Shared<'a> {
     /// `[campfire] url`
     pub(super) campfire_url: Option<&'a Url>,
     /// `[host] plugins`
-    pub(super) plugins: Option<&'a PathBuf>,
+    pub(super) plugins: Checked<&'a Path>,
 }
 
 /// Secrets seen so far: whose, and where.
@@ -33,10 +38,10 @@ impl Checks<'_> {
         &mut self,
         raw: &Located<BTreeMap<Located<String>, RawBot>>,
         shared: &Shared<'_>,
-    ) -> Option<BTreeMap<BotName, Arc<Bot>>> {
+    ) -> Checked<BTreeMap<BotName, Arc<Bot>>> {
         if raw.get().is_empty() {
             self.findings.lacks(raw.span(), &["bots"], Mistake::NoBots);
-            return None;
+            return Err(Reported);
         }
         // In the order of the file, so that of two equal secrets the second is the one to change.
         let mut in_order: Vec<_> = raw.get().iter().collect();
@@ -57,50 +62,60 @@ impl Checks<'_> {
         shared: &Shared<'_>,
         bot_keys: &mut Seen,
         webhook_secrets: &mut Seen,
-    ) -> Option<Bot> {
+    ) -> Checked<Bot> {
         let bot_name = self.bot_name(name);
         let plugin = self.plugin(name, raw.plugin.as_ref(), shared.plugins);
-        let bot_key = raw.bot_key.as_ref().map(|text| {
-            let key = self.secret("bot-key", text, is_bot_key, Mistake::BotKey)?;
-            self.unique("bot-key", name, text.span(), &key, bot_keys).then_some(key)
-        });
-        let webhook_secret = raw.webhook_secret.as_ref().map(|text| {
-            let secret = self.secret("webhook-secret", text, is_webhook_secret, Mistake::WebhookSecret)?;
-            self.unique("webhook-secret", name, text.span(), &secret, webhook_secrets).then_some(secret)
-        });
-        let campfire_url = raw.campfire_url.as_ref().map(|url| self.base_url("campfire-url", url));
+        let bot_key = raw
+            .bot_key
+            .as_ref()
+            .map(|text| {
+                let key = self.secret("bot-key", text, is_bot_key, Mistake::BotKey)?;
+                self.unique("bot-key", name, text.span(), &key, bot_keys).map(|()| key)
+            })
+            .transpose();
+        let webhook_secret = raw
+            .webhook_secret
+            .as_ref()
+            .map(|text| {
+                let secret =
+                    self.secret("webhook-secret", text, is_webhook_secret, Mistake::WebhookSecret)?;
+                self.unique("webhook-secret", name, text.span(), &secret, webhook_secrets).map(|()| secret)
+            })
+            .transpose();
+        let campfire_url =
+            raw.campfire_url.as_ref().map(|url| self.base_url("campfire-url", url)).transpose();
         let rooms: Vec<_> =
             raw.rooms.iter().map(|room| self.number("rooms", room, raw::ROOM).map(RoomId)).collect();
-        let model = raw.model.as_ref().map(|model| self.filled("model", model));
+        let model = raw.model.as_ref().map(|model| self.filled("model", model)).transpose();
         let system_prompt = self.system_prompt(name, raw);
         let builtin_tools: Vec<_> =
             raw.builtin_tools.iter().map(|tool| self.filled("builtin-tools", tool)).collect();
         let max_turns = self.number("max-turns", &raw.max_turns, raw::MAX_TURNS);
         let budget_usd_turn =
-            raw.budget_usd.turn.as_ref().map(|budget| self.budget("budget-usd.turn", budget));
+            raw.budget_usd.turn.as_ref().map(|budget| self.budget("budget-usd.turn", budget)).transpose();
         let session_ttl = self.duration("session-ttl", &raw.session_ttl, raw::SESSION_TTL);
         let memory = self.size("memory", &raw.limits.memory, raw::MEMORY);
         let call_time = self.duration("call-time", &raw.limits.call_time, raw::CALL_TIME);
         let settings = self.settings(raw.settings.as_ref());
-        Some(Bot {
+        Ok(Bot {
             name: bot_name?,
             plugin: plugin?,
-            bot_key: transpose(bot_key)?,
-            webhook_secret: transpose(webhook_secret)?,
-            campfire_url: transpose(campfire_url)?.or_else(|| shared.campfire_url.cloned()),
-            rooms: rooms.into_iter().collect::<Option<_>>()?,
-            model: transpose(model)?,
-            system_prompt: transpose(system_prompt)?,
-            builtin_tools: builtin_tools.into_iter().collect::<Option<_>>()?,
+            bot_key: bot_key?,
+            webhook_secret: webhook_secret?,
+            campfire_url: campfire_url?.or_else(|| shared.campfire_url.cloned()),
+            rooms: rooms.into_iter().collect::<Result<_, _>>()?,
+            model: model?,
+            system_prompt: system_prompt?,
+            builtin_tools: builtin_tools.into_iter().collect::<Result<_, _>>()?,
             max_turns: max_turns?,
-            budget_usd_turn: transpose(budget_usd_turn)?,
+            budget_usd_turn: budget_usd_turn?,
             session_ttl: session_ttl?,
             limits: Limits { memory: memory?, call_time: call_time? },
             settings: settings?,
         })
     }
 
-    fn bot_name(&mut self, name: &Located<String>) -> Option<BotName> {
+    fn bot_name(&mut self, name: &Located<String>) -> Checked<BotName> {
         let text = name.get();
         let fits = text.len() <= BOT_NAME_LENGTH
             && text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
@@ -108,25 +123,26 @@ impl Checks<'_> {
         if !fits {
             self.findings.add(name.span(), Mistake::BotName { name: text.clone() });
         }
-        fits.then(|| BotName::from(text.as_str()))
+        fits.then(|| BotName::from(text.as_str())).ok_or(Reported)
     }
 
     fn plugin(
         &mut self,
         bot: &Located<String>,
         raw: Option<&Located<String>>,
-        plugins: Option<&PathBuf>,
-    ) -> Option<PathBuf> {
+        plugins: Checked<&Path>,
+    ) -> Checked<PathBuf> {
         let Some(raw) = raw else {
             let mistake = Mistake::Missing { bot: bot.get().clone(), key: "plugin" };
             self.findings.lacks(bot.span(), &["bots", bot.get(), "plugin"], mistake);
-            return None;
+            return Err(Reported);
         };
         let plugin = self.filled("plugin", raw)?;
-        if plugin.contains('/') || plugin.ends_with(".wasm") {
-            return Some(self.surroundings.folder.join(plugin));
+        if plugin.contains('/') || Path::new(&plugin).extension().is_some_and(|extension| extension == "wasm")
+        {
+            return Ok(self.surroundings.folder.join(plugin));
         }
-        Some(plugins?.join(plugin + ".wasm"))
+        Ok(plugins?.join(plugin + ".wasm"))
     }
 
     fn secret(
@@ -135,14 +151,14 @@ impl Checks<'_> {
         raw: &Located<String>,
         fits: fn(&str) -> bool,
         otherwise: Mistake,
-    ) -> Option<SecretString> {
+    ) -> Checked<SecretString> {
         let secret = self.surroundings.secret(key, raw.get());
         let secret = self.all(raw.span(), secret)?;
         if !fits(secret.expose_secret()) {
             self.findings.add(raw.span(), otherwise);
-            return None;
+            return Err(Reported);
         }
-        Some(secret)
+        Ok(secret)
     }
 
     fn unique(
@@ -152,62 +168,59 @@ impl Checks<'_> {
         span: Range<usize>,
         secret: &SecretString,
         Seen(seen): &mut Seen,
-    ) -> bool {
+    ) -> Checked<()> {
         if let Some((other, earlier)) = seen.get(secret.expose_secret()) {
             let mistake = Mistake::Shared { key, bot: bot.get().clone(), other: other.clone() };
             self.findings.add_again(span, Some(earlier.clone()), mistake);
-            return false;
+            return Err(Reported);
         }
         seen.insert(secret.expose_secret().to_owned(), (bot.get().clone(), span));
-        true
+        Ok(())
     }
 
-    fn system_prompt(&mut self, bot: &Located<String>, raw: &RawBot) -> Option<Option<String>> {
+    fn system_prompt(&mut self, bot: &Located<String>, raw: &RawBot) -> Checked<Option<String>> {
         match (&raw.system_prompt, &raw.system_prompt_file) {
-            (None, None) => None,
+            (None, None) => Ok(None),
             (Some(prompt), Some(file)) => {
                 let mistake = Mistake::BothPrompts { bot: bot.get().clone() };
                 self.findings.add_again(file.span(), Some(prompt.span()), mistake);
-                Some(None)
+                Err(Reported)
             }
             (Some(prompt), None) if prompt.get().len() as u64 > FILE_LIMIT => {
                 let limit = units::size_text(FILE_LIMIT);
                 self.findings.add(prompt.span(), Mistake::Long { key: "system-prompt", limit });
-                Some(None)
+                Err(Reported)
             }
-            (Some(prompt), None) => Some(self.filled("system-prompt", prompt)),
-            (None, Some(file)) => Some(self.prompt_file("system-prompt-file", file)),
+            (Some(prompt), None) => self.filled("system-prompt", prompt).map(Some),
+            (None, Some(file)) => self.prompt_file("system-prompt-file", file).map(Some),
         }
     }
 
-    fn prompt_file(&mut self, key: &'static str, file: &Located<String>) -> Option<String> {
+    fn prompt_file(&mut self, key: &'static str, file: &Located<String>) -> Checked<String> {
         let path = self.filled(key, file)?;
-        match self.surroundings.file(key, &path) {
-            Ok(prompt) => Some(prompt),
-            Err(mistake) => {
-                self.findings.add(file.span(), mistake);
-                None
-            }
-        }
+        self.surroundings.file(key, &path).map_err(|mistake| {
+            self.findings.add(file.span(), mistake);
+            Reported
+        })
     }
 
-    fn budget(&mut self, key: &'static str, raw: &Located<f64>) -> Option<f64> {
+    fn budget(&mut self, key: &'static str, raw: &Located<f64>) -> Checked<f64> {
         let dollars = *raw.get();
         let fits = dollars.is_finite() && dollars > 0.0;
         if !fits {
             self.findings.add(raw.span(), Mistake::Budget { key });
         }
-        fits.then_some(dollars)
+        fits.then_some(dollars).ok_or(Reported)
     }
 
-    fn settings(&mut self, raw: Option<&Located<toml::Table>>) -> Option<serde_json::Value> {
-        let Some(raw) = raw else { return Some(serde_json::Value::Object(serde_json::Map::new())) };
+    fn settings(&mut self, raw: Option<&Located<toml::Table>>) -> Checked<serde_json::Value> {
+        let Some(raw) = raw else { return Ok(serde_json::Value::Object(serde_json::Map::new())) };
         let mut infinite = Vec::new();
         let settings = json_table(raw.get(), "settings", &mut infinite);
         for key in &infinite {
             self.findings.add(raw.span(), Mistake::NotFinite { key: key.clone() });
         }
-        infinite.is_empty().then_some(settings)
+        infinite.is_empty().then_some(settings).ok_or(Reported)
     }
 }
 
@@ -229,12 +242,12 @@ fn json(value: &toml::Value, path: &str, infinite: &mut Vec<String>) -> serde_js
             items.map(|(index, item)| json(item, &format!("{path}[{index}]"), infinite)).collect()
         }
         toml::Value::Table(table) => json_table(table, path, infinite),
-        toml::Value::Float(number) => match serde_json::Number::from_f64(*number) {
-            Some(number) => number.into(),
-            None => {
+        toml::Value::Float(number) => serde_json::Number::from_f64(*number).map_or_else(
+            || {
                 infinite.push(path.to_owned());
                 serde_json::Value::Null
-            }
-        },
+            },
+            serde_json::Value::Number,
+        ),
     }
 }

@@ -3,7 +3,7 @@
 //! The masked text has the same bytes in the same places, but for the covered ones, so places found in one are places
 //! in the other. It covers too much rather than too little: the value of every key that sounds like a secret, wherever
 //! it stands and whatever its type, and the user part of every URL. `${VARIABLE}` and `file:` stay, they are no secrets.
-//! Where the file is no TOML, lines are judged by their look.
+//! Comments, and all lines of a file that is no TOML, are judged by their look.
 
 use std::ops::Range;
 
@@ -23,9 +23,7 @@ const KEYS: [&str; 2] = ["bot-key", "webhook-secret"];
 pub(super) fn masked(source: &str, table: &DeTable<'_>, broken: bool) -> String {
     let mut covered = Vec::new();
     in_table(source, table, &mut covered);
-    if broken {
-        in_lines(source, &mut covered);
-    }
+    in_lines(source, broken, &mut covered);
     let mut bytes = source.as_bytes().to_vec();
     for span in covered {
         for byte in bytes.get_mut(span).into_iter().flatten() {
@@ -69,21 +67,25 @@ fn in_url(source: &str, span: Range<usize>, covered: &mut Vec<Range<usize>>) {
     }
 }
 
-fn in_lines(source: &str, covered: &mut Vec<Range<usize>>) {
-    let mut start = 0;
+/// Comments, which are in no table, and every line of a file that is not all TOML.
+fn in_lines(source: &str, broken: bool, covered: &mut Vec<Range<usize>>) {
+    let mut end = 0;
     for line in source.split_inclusive('\n') {
+        let start = end;
+        end += line.len();
+        if !broken && !line.trim_start().starts_with('#') {
+            continue;
+        }
         let words = line.split(|c: char| !(c.is_alphanumeric() || matches!(c, '-' | '_')));
         if let Some(word) = words.into_iter().find(|word| is_secret(word)) {
-            // Found by splitting this very line, so it is a part of it.
-            let after = word.as_ptr() as usize - line.as_ptr() as usize + word.len();
-            let value = line[after..].trim_start_matches([' ', '\t', '=', '"', '\'']);
+            let (_, after) = line.split_once(word).unwrap_or_default();
+            let value = after.trim_start_matches([' ', '\t', '=', '"', '\'']);
             if !names_its_source(value.trim_end_matches(['"', '\'', '\r', '\n', ' '])) {
-                covered.push(start + line.len() - value.len()..start + line.len());
+                covered.push(end - value.len()..end);
             }
         } else {
-            in_url(source, start..start + line.len(), covered);
+            in_url(source, start..end, covered);
         }
-        start += line.len();
     }
 }
 
@@ -112,7 +114,8 @@ mod tests {
 
     #[test]
     fn secrets_are_covered_and_their_sources_are_not() {
-        let source = r#"
+        let source = r#"# bot-key = "2-abcdefghijkl"
+# webhook-secret = "${SECRET}"
 campfire.url = "https://ann:pw@campfire.example.com/x"
 [bots.a]
 bot-key = "2-abcdefghijkl"
@@ -125,7 +128,9 @@ api-keys = ["one", "file:two"]
 tokens.left = 4711
 persona = "friendly"
 "#;
-        insta::assert_snapshot!(masked_text(source), @r#"
+        insta::assert_snapshot!(masked_text(source), @r##"
+        # bot-key = "**************"
+        # webhook-secret = "${SECRET}"
         campfire.url = "https://******@campfire.example.com/x"
         [bots.a]
         bot-key = "**************"
@@ -137,7 +142,7 @@ persona = "friendly"
         api-keys = ["***", "file:two"]
         tokens.left = ****
         persona = "friendly"
-        "#);
+        "##);
     }
 
     #[test]

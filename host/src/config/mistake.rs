@@ -231,9 +231,11 @@ impl Mistake {
             Self::NotUtf8 { .. } => "save the file as UTF-8".into(),
             Self::Syntax { .. } => "texts need quotes; tables are `[name]`, values `key = value`".into(),
             Self::UnknownKey { remedy, .. } => remedy.clone(),
-            Self::WrongType { key, example, .. } => example
-                .as_ref()
-                .map_or_else(|| format!("change the value of `{key}`"), |example| format!("for example: {example}")),
+            Self::WrongType { example: Some(example), .. } => format!("for example: {example}"),
+            Self::WrongType { key, example: None, expected, .. } if expected == "a table" => {
+                format!("write [{key}] on a line of its own, and its keys below it")
+            }
+            Self::WrongType { key, expected, .. } => format!("make `{key}` {expected}"),
             Self::MoreWrongTypes => "correct these first, then look again".into(),
             Self::NoBots => "add one, for example:\n[bots.echo]\nplugin = \"echo\"".into(),
             Self::Missing { key, .. } => format!("add `{key} = \"…\"` below the table's name"),

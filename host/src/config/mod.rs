@@ -198,14 +198,11 @@ impl Config {
         let bytes = read_limited(path, FILE_LIMIT)
             .map_err(|source| Problems::of_file(path, Mistake::Unreadable { source }))?;
         let source = String::from_utf8(bytes).map_err(|error| {
-            let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
-                .iter()
-                .filter(|byte| **byte == b'\n')
-                .count()
-                + 1;
+            let sound = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let line = String::from_utf8_lossy(sound).matches('\n').count() + 1;
             Problems::of_file(path, Mistake::NotUtf8 { line })
         })?;
-        Self::parse(path, source, &|name| std::env::var(name).ok())
+        Self::parse(path, &source, &|name| std::env::var(name).ok())
     }
 
     /// Makes a deployment of `source`, the text of the file at `path`. `environment` looks variables up; files that
@@ -215,27 +212,30 @@ impl Config {
     /// Everything that is wrong with it.
     pub fn parse(
         path: &Path,
-        source: String,
+        source: &str,
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, Problems> {
         let absolute = std::path::absolute(path)
             .map_err(|source| Problems::of_file(path, Mistake::Unreadable { source }))?;
         let folder = absolute.parent().unwrap_or(&absolute);
-        let (raw, findings, shown) = read::read(path, &source);
+        let (raw, findings, shown) = read::read(path, source);
         let mut checks = Checks { findings, surroundings: Surroundings { folder, environment } };
         let host = checks.host(&raw.host);
         let campfire = checks.campfire(&raw.campfire);
-        let store = checks.store(&raw.store, host.as_ref().map(|host| host.data_dir.as_path()));
+        let store = checks.store(
+            &raw.store,
+            host.as_ref().map(|host| host.data_dir.as_path()).map_err(|reported| *reported),
+        );
         let agent = checks.agent(&raw.agent);
         let shared = Shared {
-            campfire_url: campfire.as_ref().and_then(|campfire| campfire.url.as_ref()),
-            plugins: host.as_ref().map(|host| &host.plugins),
+            campfire_url: campfire.as_ref().ok().and_then(|campfire| campfire.url.as_ref()),
+            plugins: host.as_ref().map(|host| host.plugins.as_path()).map_err(|reported| *reported),
         };
         let bots = checks.bots(&raw.bots, &shared);
         let place = |name: &raw::Located<String>| (BotName::from(name.get().as_str()), name.span());
         let places = raw.bots.get().keys().map(place).collect();
         let config = || {
-            Some(Self {
+            Ok(Self {
                 path: path.to_owned(),
                 host: host?,
                 campfire: campfire?,
@@ -267,6 +267,6 @@ impl Config {
                 findings.add(place, Mistake::PlaygroundOnly { bot: name.to_string(), lacks });
             }
         }
-        findings.conclude(Some(()))
+        findings.conclude(Ok(()))
     }
 }

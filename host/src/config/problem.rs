@@ -15,7 +15,7 @@ use std::{
 
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
 
-use super::mistake::Mistake;
+use super::{check::Checked, mistake::Mistake};
 
 /// One or more problems, in the order of the file.
 #[derive(Debug, thiserror::Error)]
@@ -248,9 +248,9 @@ impl Findings {
     }
 
     /// The problems, or, if there are none, what was made of the file.
-    pub(super) fn conclude<T>(mut self, made: Option<T>) -> Result<T, Problems> {
+    pub(super) fn conclude<T>(mut self, made: Checked<T>) -> Result<T, Problems> {
         match made {
-            Some(made) if self.problems.is_empty() => Ok(made),
+            Ok(made) if self.problems.is_empty() => Ok(made),
             _ => {
                 self.problems
                     .sort_by_key(|problem| problem.place.as_ref().map_or(0, |place| place.span.start));

@@ -16,7 +16,7 @@ use toml::Spanned;
 
 use super::{
     BOT_NAME_PATTERN,
-    units::{DAY, DURATION_PATTERN, HOUR, KIB, MIB, SECOND, SIZE_PATTERN},
+    units::{DAY, DURATION_PATTERN, HOUR, KIB, MIB, MINUTE, SECOND, SIZE_PATTERN},
 };
 
 pub(super) const TURNS_IN_FLIGHT: RangeInclusive<i64> = 1..=1024;
@@ -30,11 +30,12 @@ pub(super) const ROOM: RangeInclusive<i64> = 1..=i64::MAX;
 pub(super) const MAX_TURNS: RangeInclusive<i64> = 1..=1000;
 pub(super) const SESSION_TTL: RangeInclusive<Duration> = SECOND..=FOREVER;
 pub(super) const MEMORY: RangeInclusive<u64> = MIB..=256 * MIB;
-pub(super) const CALL_TIME: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(60);
+pub(super) const CALL_TIME: RangeInclusive<Duration> = Duration::from_millis(10)..=MINUTE;
 /// Far enough that nobody waits for it, near enough that adding it to a date cannot overflow.
-const FOREVER: Duration = Duration::from_secs(3650 * 24 * 60 * 60);
+const FOREVER: Duration = Duration::from_hours(3650 * 24);
 
-/// A value and where it stands in the file, in bytes. A default stands at 0..0.
+// A value and where it stands in the file, in bytes. A default stands at 0..0. (Not a doc comment: those of types end
+// up in the schema, and this type is nothing to the file's author.)
 #[derive(Clone, Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
 #[serde(transparent)]
 pub(super) struct Located<T>(#[schemars(with = "T")] Spanned<T>);

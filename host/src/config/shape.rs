@@ -82,6 +82,10 @@ fn remove_below(table: &mut DeTable<'_>, node: &Value, path: &mut Vec<String>, f
 
 /// The value at `path`, or an item of it, is `found` and not what is `expected`.
 pub(super) fn wrong_type(path: &[String], is_item: bool, expected: &str, found: &'static str) -> Mistake {
+    let found = match found {
+        "an array" if expected.contains("an array") => "an array of something else",
+        found => found,
+    };
     let key = path.join(".") + if is_item { "[]" } else { "" };
     Mistake::WrongType { key, expected: expected.to_owned(), found, example: example(path) }
 }

@@ -16,7 +16,7 @@ const BOT_KEY: &str = "7-abcDEF123456";
 const WEBHOOK_SECRET: &str = "0123456789abcdef-_XY";
 
 fn parse_with(source: &str, environment: &dyn Fn(&str) -> Option<String>) -> Result<Config, Problems> {
-    Config::parse(Path::new("bots.toml"), source.to_owned(), environment)
+    Config::parse(Path::new("bots.toml"), source, environment)
 }
 
 fn parse(source: &str) -> Result<Config, Problems> {
@@ -84,9 +84,9 @@ fn what_is_not_said_has_its_default() {
     assert!(config.agent.environment.is_empty());
     assert_eq!(config.agent.starts, std::thread::available_parallelism().unwrap().get());
     assert_eq!(config.agent.deadlines.start, Duration::from_secs(20));
-    assert_eq!(config.agent.deadlines.first_event, Duration::from_secs(60));
-    assert_eq!(config.agent.deadlines.silence, Duration::from_secs(300));
-    assert_eq!(config.agent.deadlines.total, Duration::from_secs(900));
+    assert_eq!(config.agent.deadlines.first_event, units::MINUTE);
+    assert_eq!(config.agent.deadlines.silence, 5 * units::MINUTE);
+    assert_eq!(config.agent.deadlines.total, 15 * units::MINUTE);
     assert_eq!(config.agent.deadlines.exit, Duration::from_secs(5));
 
     let bot = bot(&config, "echo");
@@ -260,8 +260,8 @@ proptest! {
     #[test]
     fn one_bots_mistake_hides_no_other_bots(bots in proptest::collection::vec(0..4_usize, 1..8)) {
         let mistakes = ["plugin = 1", "plugn = 'x'", "plugin = ''", "plugin = 'x'\nmax-turns = 0"];
-        let source: String =
+        let tables: Vec<_> =
             bots.iter().enumerate().map(|(n, kind)| format!("[bots.b{n}]\n{}\n", mistakes[*kind])).collect();
-        prop_assert_eq!(problems(&source).len(), bots.len());
+        prop_assert_eq!(problems(&tables.concat()).len(), bots.len());
     }
 }

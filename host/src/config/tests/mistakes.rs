@@ -76,8 +76,8 @@ other = "other"
 
 #[test]
 fn a_flood_of_wrong_types_is_cut_short() {
-    let source: String = (0..200).map(|n| format!("[bots.b{n}]\nplugin = {n}\n")).collect();
-    let problems = problems(&source);
+    let tables: Vec<_> = (0..200).map(|n| format!("[bots.b{n}]\nplugin = {n}\n")).collect();
+    let problems = problems(&tables.concat());
     assert_eq!(problems.len(), 51);
     assert!(problems.iter().any(|problem| matches!(problem.mistake(), Mistake::MoreWrongTypes)));
 }

@@ -52,4 +52,6 @@ fn the_schema_describes_every_key_and_knows_the_defaults() {
         "24h"
     );
     assert!(!schema.to_string().contains("null"));
+    let environment = &schema["properties"]["agent"]["properties"]["environment"];
+    assert_eq!(environment["items"].as_object().unwrap().keys().collect::<Vec<_>>(), ["pattern", "type"]);
 }

@@ -22,7 +22,7 @@ fn secrets_come_from_the_text_the_environment_and_files() {
     .unwrap();
     fs::write(folder.path().join("secret"), "another_webhook_secret\r\n").unwrap();
     let path = folder.path().join("bots.toml");
-    let config = Config::parse(&path, fs::read_to_string(&path).unwrap(), &|name| match name {
+    let config = Config::parse(&path, &fs::read_to_string(&path).unwrap(), &|name| match name {
         "TOKEN" => Some("abcdefghijkl".into()),
         "FOLDER" => Some(folder.path().to_str().unwrap().into()),
         _ => None,
@@ -51,7 +51,7 @@ fn a_secret_that_is_not_there_is_named_by_its_variable_or_file() {
                   [bots.b]\nplugin = 'b'\nbot-key = 'file:long'\nwebhook-secret = 'file:.'\n\
                   [bots.c]\nplugin = 'c'\nbot-key = '${EMPTY}'\nwebhook-secret = '${OPEN'\nsystem-prompt-file = 'none.md'";
     let environment = |name: &str| (name == "EMPTY").then(String::new);
-    let problems = Config::parse(&path, source.to_owned(), &environment).unwrap_err();
+    let problems = Config::parse(&path, source, &environment).unwrap_err();
     let text = format!("{problems:#}").replace(folder.path().to_str().unwrap(), "");
     insta::assert_snapshot!(text);
 }
