@@ -69,7 +69,7 @@ pub(super) struct ResultLine {
     /// Of this turn alone.
     #[serde(default, deserialize_with = "lenient")]
     pub(super) usage: Option<TokenUsage>,
-    /// Of this turn alone, by model; versions from before 2.1.300 or so lack it.
+    /// Of this turn alone, by model; 2.1.290 does not say it yet.
     #[serde(default, deserialize_with = "lenient")]
     pub(super) model_usage_since_last_result: Option<BTreeMap<String, ModelUsage>>,
 }
