@@ -8,10 +8,7 @@ use std::{
 };
 
 use super::{AgentError, Request};
-use crate::{
-    config,
-    id::{BotName, RoomId, SessionId},
-};
+use crate::id::{BotName, RoomId, SessionId};
 
 /// With no built-in tool granted, nothing has a reason to read a file: a further layer against `@/path`.
 const NO_FILES: &str = r#"{"permissions":{"deny":["Read(//**)"]}}"#;
@@ -49,18 +46,19 @@ impl Command {
     ///
     /// # Errors
     /// The command is empty, or the folder or the file this process was started from is unknown.
-    pub(super) fn new(agent: &config::Agent) -> Result<Self, AgentError> {
-        let (program, rest) = agent.command.split_first().ok_or(AgentError::NoCommand)?;
-        let unknown = |source| AgentError::Start { program: program.into(), source };
-        let mut first_arguments: Vec<OsString> = rest.iter().map(OsString::from).collect();
-        let program = if agent.is_demo {
+    pub(super) fn new(command: Vec<String>, is_demo: bool) -> Result<Self, AgentError> {
+        let mut words = command.into_iter();
+        let program = words.next().ok_or(AgentError::NoCommand)?;
+        let mut first_arguments: Vec<OsString> = words.map(OsString::from).collect();
+        let found = if is_demo {
             first_arguments.insert(0, "demo-agent".into());
-            std::env::current_exe().map_err(unknown)?
+            std::env::current_exe()
         } else if program.contains('/') {
-            std::path::absolute(program).map_err(unknown)?
+            std::path::absolute(&program)
         } else {
-            program.into()
+            Ok(PathBuf::from(&program))
         };
+        let program = found.map_err(|source| AgentError::Start { program, source })?;
         Ok(Self { program, first_arguments })
     }
 
@@ -89,12 +87,14 @@ impl Command {
         ] {
             add(flag);
         }
-        let tools = request.builtin_tools.join(",");
-        add(&format!("--tools={tools}"));
-        if tools.is_empty() {
+        // A grant such as `Bash(git *)` narrows what a tool may do; the tool's name is what stands before it.
+        let grants = &request.builtin_tools;
+        let names: Vec<&str> = grants.iter().filter_map(|grant| grant.split('(').next()).collect();
+        add(&format!("--tools={}", names.join(",")));
+        if grants.is_empty() {
             add(&format!("--settings={NO_FILES}"));
         } else {
-            add(&format!("--allowedTools={tools}"));
+            add(&format!("--allowedTools={}", grants.join(",")));
         }
         add(&format!("--max-turns={}", request.max_turns));
         if let Some(model) = &request.model {
@@ -217,15 +217,15 @@ mod tests {
         let odd = Request {
             system_prompt: Some("--evil".into()),
             model: Some("--dangerously-skip-permissions".into()),
-            builtin_tools: vec!["Read".into(), "--evil".into()],
+            builtin_tools: vec!["Read".into(), "Bash(git *)".into(), "--evil".into()],
             budget_usd: Some(0.05),
             ..request()
         };
         let arguments = arguments(&odd, Some(session));
         for argument in [
             "--model=--dangerously-skip-permissions",
-            "--tools=Read,--evil",
-            "--allowedTools=Read,--evil",
+            "--tools=Read,Bash,--evil",
+            "--allowedTools=Read,Bash(git *),--evil",
             "--max-budget-usd=0.05",
             "--resume=ffffffff-ffff-ffff-ffff-ffffffffffff",
             "--system-prompt-file=/data/prompts/7.md",

@@ -23,7 +23,7 @@ use crate::config::Deadlines;
 const CONTROL_REQUEST_LIMIT: u32 = 1_000;
 
 /// Longer deadlines are as good as this one: 30 years.
-const LONGEST: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
+const LONGEST: Duration = Duration::from_hours(30 * 365 * 24);
 
 /// What an exchange saw.
 pub(super) struct Account {

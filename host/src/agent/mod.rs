@@ -105,7 +105,7 @@ pub struct Request {
     pub max_turns: u32,
     /// What this message may cost, in US dollars.
     pub budget_usd: Option<f64>,
-    /// The CLI's own tools it may use, without being asked.
+    /// The CLI's own tools it may use, as `Read` or, narrowed, `Bash(git *)`. What else it tries is refused.
     pub builtin_tools: Vec<String>,
 }
 
@@ -262,15 +262,16 @@ impl Runner {
     /// # Errors
     /// The command is empty, or this program's own path is unknown.
     pub fn new(agent: config::Agent, data: PathBuf) -> Result<Self, AgentError> {
+        let config::Agent { command, is_demo, environment, starts, deadlines } = agent;
         Ok(Self {
-            command: Command::new(&agent)?,
-            environment: Environment::new(std::env::vars_os(), &agent.environment),
-            deadlines: agent.deadlines,
+            command: Command::new(command, is_demo)?,
+            environment: Environment::new(std::env::vars_os(), &environment),
+            deadlines,
             data,
-            starts: Arc::new(Semaphore::new(agent.starts.clamp(1, Semaphore::MAX_PERMITS))),
+            starts: Arc::new(Semaphore::new(starts.clamp(1, Semaphore::MAX_PERMITS))),
             endings: TaskTracker::new(),
             fitting: OnceCell::new(),
-            is_demo: agent.is_demo,
+            is_demo,
         })
     }
 

@@ -68,6 +68,8 @@ struct Inner {
     stdout: Option<ChildStdout>,
     stderr: Option<ChildStderr>,
     tail: Tail,
+    /// What was just read of stderr.
+    noise: BytesMut,
     exit: Option<Exit>,
     /// How long the pipes may stay open after the exit: somebody outside the group may hold them.
     pipes_until: Option<Instant>,
@@ -111,6 +113,7 @@ impl Process {
             child,
             group,
             tail: Tail::new(secrets),
+            noise: BytesMut::new(),
             exit: None,
             pipes_until: None,
             grace,
@@ -163,14 +166,16 @@ impl Inner {
             {
                 return Happening::Exited(exit);
             }
-            let mut noise = BytesMut::new();
             tokio::select! {
                 read = read(&mut self.stdout, output) => match read {
                     Ok(1..) => return Happening::Output,
                     Ok(0) | Err(_) => self.stdout = None,
                 },
-                read = read(&mut self.stderr, &mut noise) => match read {
-                    Ok(1..) => self.tail.push(&noise),
+                read = read(&mut self.stderr, &mut self.noise) => match read {
+                    Ok(1..) => {
+                        self.tail.push(&self.noise);
+                        self.noise.clear();
+                    }
                     Ok(0) | Err(_) => self.stderr = None,
                 },
                 written = write(&mut self.stdin, input), if !input.is_empty() => {
@@ -182,7 +187,7 @@ impl Inner {
                         return Happening::Taken;
                     }
                 }
-                status = self.child.wait(), if self.exit.is_none() => self.note_exit(status),
+                status = self.child.wait(), if self.exit.is_none() => self.note_exit(&status),
                 () = wait_until(self.pipes_until) => {
                     self.stdout = None;
                     self.stderr = None;
@@ -191,7 +196,7 @@ impl Inner {
         }
     }
 
-    fn note_exit(&mut self, status: io::Result<ExitStatus>) {
+    fn note_exit(&mut self, status: &io::Result<ExitStatus>) {
         self.signal(Signal::KILL);
         self.pipes_until = Some(Instant::now() + self.grace);
         self.stdin = None;

@@ -69,13 +69,14 @@ pub(super) struct ResultLine {
     /// Of this turn alone.
     #[serde(default, deserialize_with = "lenient")]
     pub(super) usage: Option<TokenUsage>,
-    /// Of this turn alone, by model; versions from before 2.1.300 or so lack it.
+    /// Of this turn alone, by model; 2.1.290 does not say it yet.
     #[serde(default, deserialize_with = "lenient")]
     pub(super) model_usage_since_last_result: Option<BTreeMap<String, ModelUsage>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
+#[expect(clippy::struct_field_names, reason = "the protocol's names")]
 pub(super) struct TokenUsage {
     pub(super) input_tokens: u64,
     pub(super) output_tokens: u64,
@@ -106,7 +107,7 @@ pub(super) fn read(line: &[u8]) -> Result<Line, serde_json::Error> {
         kind: Cow<'a, str>,
     }
     Ok(match &*serde_json::from_slice::<Kind>(line)?.kind {
-        "system" => read_system(serde_json::from_slice(line)?),
+        "system" => read_system(&serde_json::from_slice(line)?),
         "result" => Line::Result(serde_json::from_slice(line)?),
         "assistant" => match serde_json::from_slice::<Assistant>(line)?.error {
             Some(kind) => Line::AssistantError(kind),
@@ -178,7 +179,7 @@ struct ControlRequestBody {
     subtype: String,
 }
 
-fn read_system(system: System) -> Line {
+fn read_system(system: &System) -> Line {
     match system.subtype.as_deref() {
         Some("init") => Line::Init(system.session_id.map(SessionId)),
         _ => Line::Other,
@@ -274,8 +275,7 @@ mod tests {
     #[test]
     fn messages_are_single_lines_whatever_the_text() {
         let message = user_message("one\ntwo\r\n\u{2028}\"\u{0}", Uuid::nil());
-        assert_eq!(message.iter().filter(|byte| **byte == b'\n').count(), 1);
-        assert_eq!(message.last(), Some(&b'\n'));
+        assert_eq!(message.iter().position(|byte| *byte == b'\n'), Some(message.len() - 1));
         let value: Value = serde_json::from_slice(&message).unwrap();
         assert_eq!(value["message"]["content"], "one\ntwo\r\n\u{2028}\"\u{0}");
         assert_eq!(value["client_composed"], true);
