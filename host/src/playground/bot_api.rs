@@ -32,8 +32,12 @@ const HANG: Duration = Duration::from_mins(1);
 /// What multipart wraps around the largest upload.
 const ENVELOPE: usize = 64 << 10;
 
-/// A refusal, as it is answered.
-struct Refusal(Response);
+/// Why nothing was done.
+enum Refusal {
+    /// The key is no bot's: a browser would be asked to sign in.
+    SignIn,
+    Status(StatusCode),
+}
 
 type Answer = Result<Response, Refusal>;
 
@@ -181,7 +185,7 @@ async fn remove_boost(
 /// The bot, if the key is one, and the room, if the bot is in it: in this order, as Campfire checks them.
 fn admit(playground: &Playground, room: &str, key: &str) -> Result<(UserId, RoomId), Refusal> {
     let world = playground.world();
-    let bot = world.bot_with_key(key).ok_or_else(|| Refusal(to_sign_in()))?;
+    let bot = world.bot_with_key(key).ok_or(Refusal::SignIn)?;
     let room = RoomId(number(room)?);
     if world.is_member(bot, room) { Ok((bot, room)) } else { Err(StatusCode::NOT_FOUND.into()) }
 }
@@ -293,13 +297,16 @@ fn iso_8601(time: Timestamp) -> String {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        self.0
+        match self {
+            Self::SignIn => to_sign_in(),
+            Self::Status(status) => status.into_response(),
+        }
     }
 }
 
 impl From<StatusCode> for Refusal {
     fn from(status: StatusCode) -> Self {
-        Self(status.into_response())
+        Self::Status(status)
     }
 }
 

@@ -83,7 +83,7 @@ pub(super) fn plain_text(html: &str, signer: &Signer, name_of: impl Fn(UserId) -
                 let starts = tag.kind == TagKind::StartTag;
                 match &*tag.name {
                     name @ ("script" | "style") if starts && unseen.is_none() => {
-                        unseen = Some(name.to_owned())
+                        unseen = Some(name.to_owned());
                     }
                     name if !starts && unseen.as_deref() == Some(name) => unseen = None,
                     _ if unseen.is_some() => {}

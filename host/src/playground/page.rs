@@ -49,7 +49,7 @@ pub(super) fn router(playground: &Playground) -> Router<Playground> {
         .route("/", get(page))
         .route("/api/state", get(state))
         .route("/api/rooms/{room}/messages", get(messages).post(say))
-        .route("/events", get(move |State(playground): State<Playground>| events(playground, streams)))
+        .route("/events", get(async move |State(playground): State<Playground>| events(playground, streams)))
         .route("/attachments/{message}", get(attachment))
         .layer(DefaultBodyLimit::max(LONGEST_TEXT))
         .route_layer(middleware::from_fn_with_state(playground.clone(), check_host))
@@ -232,7 +232,7 @@ fn uncached(answer: impl IntoResponse) -> Response {
 }
 
 /// `GET /events`
-async fn events(playground: Playground, streams: Arc<Semaphore>) -> Response {
+fn events(playground: Playground, streams: Arc<Semaphore>) -> Response {
     let Ok(seat) = streams.try_acquire_owned() else {
         return (StatusCode::SERVICE_UNAVAILABLE, "Too many pages are open.\n").into_response();
     };

@@ -6,6 +6,7 @@
 
 use std::{
     borrow::Cow,
+    fmt::Write as _,
     io::Read as _,
     sync::{Arc, Weak},
     time::Duration,
@@ -15,7 +16,10 @@ use bytes::Bytes;
 use flate2::read::{GzDecoder, ZlibDecoder};
 use reqwest::{
     Client, Response,
-    header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, USER_AGENT},
+    header::{
+        ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue,
+        USER_AGENT,
+    },
     redirect::Policy,
 };
 use secrecy::ExposeSecret as _;
@@ -212,7 +216,7 @@ const TOO_LARGE: &str = "the answer is larger than 20 MiB";
 fn decoded(headers: &HeaderMap, body: Vec<u8>) -> Result<Bytes, Failure> {
     let limit = LARGEST_POST as u64 + 1;
     let mut plain = Vec::new();
-    let result = match headers.get(CONTENT_ENCODING).map(|value| value.as_bytes()) {
+    let result = match headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes) {
         Some(b"gzip" | b"x-gzip") => GzDecoder::new(&body[..]).take(limit).read_to_end(&mut plain),
         Some(b"deflate") => ZlibDecoder::new(&body[..]).take(limit).read_to_end(&mut plain),
         _ => return Ok(body.into()),
@@ -348,7 +352,8 @@ fn escape_as_ruby(json: &str) -> Cow<'_, str> {
     let mut escaped = String::with_capacity(json.len() * 5 / 4);
     for character in json.chars() {
         if ESCAPED.contains(&character) {
-            escaped.push_str(&format!("\\u{:04x}", u32::from(character)));
+            // Writing to a string can't fail.
+            let _ = write!(escaped, "\\u{:04x}", u32::from(character));
         } else {
             escaped.push(character);
         }

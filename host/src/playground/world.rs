@@ -1,7 +1,9 @@
 //! What there is in a playground: users, rooms, messages. Nothing here waits, and nothing here is shared.
 //!
-//! Message ids only ever grow, over all rooms. What outsiders can add is bounded: messages a room, the text and the
-//! uploads of all of them, boosts a message. The oldest goes first; an upload whose contents are gone keeps its message.
+//! Users and rooms are only ever added, and only by the host: one bot and one room for each that is configured. What
+//! outsiders can add is bounded (`messages`).
+
+pub(super) mod messages;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -13,22 +15,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 use subtle::ConstantTimeEq as _;
 use url::Url;
 
-use super::{
-    Attachment, Boost, BotAccount, Delivery, Error, Message, Person, Room,
-    html::{mentions, plain_text},
-    mention::Signer,
-    random,
-};
-use crate::id::{MessageId, RoomId, Timestamp, UserId};
+pub(super) use self::messages::{Content, LARGEST_POST, Span};
+use super::{BotAccount, Delivery, Error, Message, Person, Room, mention::Signer, random};
+use crate::id::{MessageId, RoomId, UserId};
 
-/// How many messages a room keeps.
-pub(super) const MESSAGES_A_ROOM: usize = 500;
-/// The largest upload and the largest body, in bytes.
-pub(super) const LARGEST_POST: usize = 20 << 20;
-const TEXT_KEPT: usize = 64 << 20;
-const UPLOADS_KEPT: usize = 128 << 20;
-const BOOSTS_A_MESSAGE: usize = 100;
-const LONGEST_BOOST: usize = 16;
 const DELIVERIES_KEPT: usize = 1000;
 
 /// The person who is there from the start.
@@ -43,8 +33,10 @@ pub(super) struct World {
     deliveries: VecDeque<Arc<Delivery>>,
     next_message: u64,
     next_boost: u64,
-    text_kept: usize,
-    uploads_kept: usize,
+    /// Bytes of all bodies, as HTML and as text.
+    pub(super) text_kept: usize,
+    /// Bytes of all uploads.
+    pub(super) uploads_kept: usize,
     signer: Arc<Signer>,
 }
 
@@ -63,31 +55,6 @@ struct Hall {
     name: Option<String>,
     members: Vec<UserId>,
     messages: VecDeque<Arc<Message>>,
-}
-
-/// What a new message says.
-pub(super) enum Content {
-    /// A body, stored as it is.
-    Html(String),
-    /// A file.
-    File { name: String, media_type: String, bytes: Bytes },
-}
-
-/// Which of a room's messages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Span {
-    Newest,
-    Before(MessageId),
-    After(MessageId),
-}
-
-/// Part of a room's messages, oldest first.
-pub(super) struct Excerpt {
-    pub(super) messages: Vec<Arc<Message>>,
-    /// How many the room has.
-    pub(super) total: usize,
-    /// Whether there are more in the direction that was asked for.
-    pub(super) more: bool,
 }
 
 /// Where a webhook goes and what it needs to say about its receiver.
@@ -215,195 +182,6 @@ impl World {
         Arc::clone(&self.signer)
     }
 
-    // === Messages ===
-
-    /// What `author` typed, as the editor would have stored it.
-    pub(super) fn typed(&self, room: RoomId, text: &str) -> String {
-        let members: Vec<(UserId, &str)> = self
-            .rooms
-            .get(&room)
-            .into_iter()
-            .flat_map(|hall| &hall.members)
-            .filter_map(|user| Some((*user, self.name_of(*user)?)))
-            .collect();
-        self.signer.mark_up(text, &members)
-    }
-
-    pub(super) fn create(
-        &mut self,
-        author: UserId,
-        room: RoomId,
-        content: Content,
-    ) -> Result<Arc<Message>, Error> {
-        self.check_member(author, room)?;
-        let id = MessageId(self.next_message);
-        let (html, plain, attachment, bytes) = match content {
-            Content::Html(html) => {
-                check_size(html.len())?;
-                let plain = self.plain(&html);
-                (Some(html), plain, None, None)
-            }
-            Content::File { name, media_type, bytes } => {
-                check_size(bytes.len())?;
-                let attachment = Attachment { name: name.clone(), media_type, size: bytes.len() };
-                (None, name, Some(attachment), Some(bytes))
-            }
-        };
-        let message = Arc::new(Message {
-            id,
-            room,
-            author,
-            html,
-            plain,
-            attachment,
-            boosts: Vec::new(),
-            created_at: Timestamp::now(),
-        });
-        self.next_message += 1;
-        if let Some(bytes) = bytes {
-            self.keep_upload(id, bytes);
-        }
-        self.text_kept += text_size(&message);
-        if let Some(hall) = self.rooms.get_mut(&room) {
-            hall.messages.push_back(Arc::clone(&message));
-        }
-        self.evict(room);
-        Ok(message)
-    }
-
-    /// Which bots hear of `message`: in a direct room all of them, elsewhere those it really mentions; never its author.
-    pub(super) fn audience(&self, message: &Message) -> Vec<UserId> {
-        let Some(hall) = self.rooms.get(&message.room) else { return Vec::new() };
-        let mentioned: Vec<UserId> = match &message.html {
-            Some(html) if hall.name.is_some() => {
-                mentions(html, &self.signer).into_iter().filter_map(|mention| mention.user).collect()
-            }
-            _ => Vec::new(),
-        };
-        hall.members
-            .iter()
-            .copied()
-            .filter(|user| *user != message.author && self.is_bot(*user))
-            .filter(|user| hall.name.is_none() || mentioned.contains(user))
-            .collect()
-    }
-
-    pub(super) fn messages(&self, room: RoomId) -> impl Iterator<Item = &Arc<Message>> {
-        self.rooms.get(&room).into_iter().flat_map(|hall| &hall.messages)
-    }
-
-    pub(super) fn excerpt(&self, room: RoomId, span: Span, limit: usize) -> Excerpt {
-        let Some(hall) = self.rooms.get(&room) else {
-            return Excerpt { messages: Vec::new(), total: 0, more: false };
-        };
-        let all = &hall.messages;
-        let (start, end, more) = match span {
-            Span::Newest => {
-                let start = all.len().saturating_sub(limit);
-                (start, all.len(), start > 0)
-            }
-            Span::Before(id) => {
-                let end = all.partition_point(|message| message.id < id);
-                let start = end.saturating_sub(limit);
-                (start, end, start > 0)
-            }
-            Span::After(id) => {
-                let start = all.partition_point(|message| message.id <= id);
-                let end = all.len().min(start + limit);
-                (start, end, end < all.len())
-            }
-        };
-        Excerpt { messages: all.range(start..end).cloned().collect(), total: all.len(), more }
-    }
-
-    pub(super) fn edit(
-        &mut self,
-        author: UserId,
-        room: RoomId,
-        id: MessageId,
-        html: String,
-    ) -> Result<Arc<Message>, Error> {
-        check_size(html.len())?;
-        let plain = self.plain(&html);
-        let message = self.own(author, room, id)?;
-        let before = text_size(message);
-        let edited = Arc::make_mut(message);
-        edited.plain = plain;
-        edited.html = Some(html);
-        edited.attachment = None;
-        let edited = Arc::clone(message);
-        self.text_kept = self.text_kept + text_size(&edited) - before;
-        self.forget_upload(id);
-        self.evict(room);
-        Ok(edited)
-    }
-
-    pub(super) fn delete(&mut self, author: UserId, room: RoomId, id: MessageId) -> Result<(), Error> {
-        self.own(author, room, id)?;
-        let Some(hall) = self.rooms.get_mut(&room) else { return Err(Error::UnknownRoom(room)) };
-        if let Ok(index) = hall.messages.binary_search_by_key(&id, |message| message.id)
-            && let Some(message) = hall.messages.remove(index)
-        {
-            self.text_kept -= text_size(&message);
-        }
-        self.forget_upload(id);
-        Ok(())
-    }
-
-    pub(super) fn boost(
-        &mut self,
-        author: UserId,
-        room: RoomId,
-        id: MessageId,
-        content: &str,
-    ) -> Result<(Boost, Arc<Message>), Error> {
-        self.check_member(author, room)?;
-        let content = content.trim();
-        if content.is_empty() {
-            return Err(Error::Blank);
-        }
-        let size = content.chars().count();
-        if size > LONGEST_BOOST {
-            return Err(Error::TooLong { size, limit: LONGEST_BOOST });
-        }
-        let boost = Boost { id: self.next_boost, author, content: content.to_owned() };
-        let message = self.find(room, id)?;
-        let boosted = Arc::make_mut(message);
-        if boosted.boosts.len() == BOOSTS_A_MESSAGE {
-            boosted.boosts.remove(0);
-        }
-        boosted.boosts.push(boost.clone());
-        let boosted = Arc::clone(message);
-        self.next_boost += 1;
-        Ok((boost, boosted))
-    }
-
-    pub(super) fn remove_boost(
-        &mut self,
-        author: UserId,
-        room: RoomId,
-        id: u64,
-    ) -> Result<Arc<Message>, Error> {
-        let hall = self.rooms.get_mut(&room).ok_or(Error::UnknownRoom(room))?;
-        let theirs = |boost: &Boost| boost.id == id && boost.author == author;
-        let message = hall
-            .messages
-            .iter_mut()
-            .find(|message| message.boosts.iter().any(theirs))
-            .ok_or(Error::UnknownBoost(id))?;
-        Arc::make_mut(message).boosts.retain(|boost| !theirs(boost));
-        Ok(Arc::clone(message))
-    }
-
-    pub(super) fn upload(&self, id: MessageId) -> Option<(Attachment, Bytes)> {
-        let (_, bytes) = self.uploads.iter().find(|(message, _)| *message == id)?;
-        let message = self.rooms.values().find_map(|hall| {
-            let index = hall.messages.binary_search_by_key(&id, |message| message.id).ok()?;
-            hall.messages.get(index)
-        })?;
-        Some((message.attachment.clone()?, bytes.clone()))
-    }
-
     pub(super) fn record(&mut self, delivery: Arc<Delivery>) {
         if self.deliveries.len() == DELIVERIES_KEPT {
             self.deliveries.pop_front();
@@ -439,240 +217,5 @@ impl World {
     fn check_member(&self, user: UserId, room: RoomId) -> Result<(), Error> {
         let hall = self.rooms.get(&room).ok_or(Error::UnknownRoom(room))?;
         if hall.members.contains(&user) { Ok(()) } else { Err(Error::NotAMember { user, room }) }
-    }
-
-    fn plain(&self, html: &str) -> String {
-        plain_text(html, &self.signer, |user| self.name_of(user).map(str::to_owned))
-    }
-
-    fn find(&mut self, room: RoomId, id: MessageId) -> Result<&mut Arc<Message>, Error> {
-        let hall = self.rooms.get_mut(&room).ok_or(Error::UnknownRoom(room))?;
-        let index = hall
-            .messages
-            .binary_search_by_key(&id, |message| message.id)
-            .map_err(|_| Error::UnknownMessage(id))?;
-        Ok(&mut hall.messages[index])
-    }
-
-    fn own(&mut self, author: UserId, room: RoomId, id: MessageId) -> Result<&mut Arc<Message>, Error> {
-        self.check_member(author, room)?;
-        let message = self.find(room, id)?;
-        if message.author == author {
-            Ok(message)
-        } else {
-            Err(Error::NotTheAuthor { user: author, message: id })
-        }
-    }
-
-    fn keep_upload(&mut self, id: MessageId, bytes: Bytes) {
-        self.uploads_kept += bytes.len();
-        self.uploads.push_back((id, bytes));
-        while self.uploads_kept > UPLOADS_KEPT
-            && let Some((_, oldest)) = self.uploads.pop_front()
-        {
-            self.uploads_kept -= oldest.len();
-        }
-    }
-
-    fn forget_upload(&mut self, id: MessageId) {
-        self.uploads.retain(|(message, bytes)| {
-            let keep = *message != id;
-            if !keep {
-                self.uploads_kept -= bytes.len();
-            }
-            keep
-        });
-    }
-
-    /// Back within the bounds: first the room's own oldest, then the oldest anywhere.
-    fn evict(&mut self, room: RoomId) {
-        while self.rooms.get(&room).is_some_and(|hall| hall.messages.len() > MESSAGES_A_ROOM) {
-            self.drop_oldest(room);
-        }
-        while self.text_kept > TEXT_KEPT {
-            let oldest = self
-                .rooms
-                .iter()
-                .filter_map(|(id, hall)| Some((hall.messages.front()?.id, *id)))
-                .min_by_key(|(message, _)| *message);
-            let Some((_, room)) = oldest else { return };
-            self.drop_oldest(room);
-        }
-    }
-
-    fn drop_oldest(&mut self, room: RoomId) {
-        if let Some(message) = self.rooms.get_mut(&room).and_then(|hall| hall.messages.pop_front()) {
-            self.text_kept -= text_size(&message);
-            self.forget_upload(message.id);
-        }
-    }
-}
-
-fn text_size(message: &Message) -> usize {
-    message.plain.len() + message.html.as_deref().map_or(0, str::len)
-}
-
-fn check_size(size: usize) -> Result<(), Error> {
-    if size > LARGEST_POST { Err(Error::TooLong { size, limit: LARGEST_POST }) } else { Ok(()) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn world() -> (World, BotAccount, BotAccount) {
-        let mut world = World::new(MessageId(1000));
-        let a = world.add_bot("Ann Bot", None);
-        let b = world.add_bot("Bob Bot", None);
-        (world, a, b)
-    }
-
-    fn say(world: &mut World, room: RoomId, text: &str) -> Arc<Message> {
-        let html = world.typed(room, text);
-        world.create(YOU, room, Content::Html(html)).unwrap()
-    }
-
-    #[test]
-    fn every_bot_of_a_direct_room_hears_and_elsewhere_only_the_mentioned() {
-        let (mut world, a, b) = world();
-        let trio = world.add_room(None, &[YOU, a.user, b.user]).unwrap();
-        let heard = |world: &mut World, room, text| {
-            let message = say(world, room, text);
-            world.audience(&message)
-        };
-        assert_eq!(heard(&mut world, a.direct_room, "hi"), [a.user]);
-        assert_eq!(heard(&mut world, trio, "hi"), [a.user, b.user]);
-        assert_eq!(heard(&mut world, ALL_TALK, "hi"), []);
-        assert_eq!(heard(&mut world, ALL_TALK, "hi @bob bot"), [b.user]);
-    }
-
-    #[test]
-    fn the_author_never_hears_itself() {
-        let (mut world, a, b) = world();
-        let pair = world.direct_room(a.user, b.user).unwrap();
-        let message = world.create(a.user, pair, Content::Html("hi".into())).unwrap();
-        assert_eq!(world.audience(&message), [b.user]);
-    }
-
-    #[test]
-    fn a_name_that_was_only_typed_mentions_nobody() {
-        let (mut world, a, b) = world();
-        let raw = Content::Html("<div>@Bob Bot</div>".into());
-        let message = world.create(a.user, ALL_TALK, raw).unwrap();
-        assert_eq!(world.audience(&message), []);
-        let real = Content::Html(world.signer().attachment(b.user, "Bob Bot"));
-        let message = world.create(a.user, ALL_TALK, real).unwrap();
-        assert_eq!(message.plain, "@Bob Bot");
-        assert_eq!(world.audience(&message), [b.user]);
-    }
-
-    #[test]
-    fn a_room_keeps_its_newest_messages() {
-        let (mut world, a, _) = world();
-        for number in 0..=MESSAGES_A_ROOM {
-            say(&mut world, a.direct_room, &number.to_string());
-        }
-        let kept: Vec<_> = world.messages(a.direct_room).map(|message| message.plain.clone()).collect();
-        assert_eq!(kept.len(), MESSAGES_A_ROOM);
-        assert_eq!(kept.first().map(String::as_str), Some("1"));
-    }
-
-    #[test]
-    fn the_text_of_all_rooms_together_is_bounded() {
-        let (mut world, a, b) = world();
-        let first = say(&mut world, b.direct_room, "first");
-        for _ in 0..TEXT_KEPT / (8 << 20) + 1 {
-            let html = format!("<style>{}</style>", "x".repeat(8 << 20));
-            world.create(YOU, a.direct_room, Content::Html(html)).unwrap();
-        }
-        assert!(world.text_kept <= TEXT_KEPT);
-        assert!(world.messages(b.direct_room).all(|message| message.id != first.id));
-        assert!(world.messages(a.direct_room).next().is_some());
-    }
-
-    #[test]
-    fn old_uploads_lose_their_contents_and_keep_their_messages() {
-        let (mut world, a, _) = world();
-        let bytes = Bytes::from(vec![0; LARGEST_POST]);
-        let mut upload = || {
-            let file =
-                Content::File { name: "a.txt".into(), media_type: "text/plain".into(), bytes: bytes.clone() };
-            world.create(YOU, a.direct_room, file).unwrap().id
-        };
-        let ids: Vec<_> = (0..8).map(|_| upload()).collect();
-        assert!(world.upload(ids[0]).is_none());
-        assert!(world.upload(ids[7]).is_some());
-        assert_eq!(world.messages(a.direct_room).count(), 8);
-        assert!(world.uploads_kept <= UPLOADS_KEPT);
-    }
-
-    #[test]
-    fn what_is_too_large_is_refused() {
-        let (mut world, a, _) = world();
-        let html = "x".repeat(LARGEST_POST + 1);
-        let refused = world.create(YOU, a.direct_room, Content::Html(html));
-        assert!(matches!(refused, Err(Error::TooLong { .. })));
-        assert_eq!(world.messages(a.direct_room).count(), 0);
-    }
-
-    #[test]
-    fn only_the_author_edits_and_deletes() {
-        let (mut world, a, b) = world();
-        let trio = world.add_room(None, &[YOU, a.user, b.user]).unwrap();
-        let id = world.create(a.user, trio, Content::Html("one".into())).unwrap().id;
-        assert!(matches!(world.edit(b.user, trio, id, "x".into()), Err(Error::NotTheAuthor { .. })));
-        assert!(matches!(world.delete(b.user, trio, id), Err(Error::NotTheAuthor { .. })));
-        assert_eq!(world.edit(a.user, trio, id, "<b>two</b>".into()).unwrap().plain, "two");
-        world.delete(a.user, trio, id).unwrap();
-        assert!(matches!(world.delete(a.user, trio, id), Err(Error::UnknownMessage(_))));
-        assert_eq!(world.text_kept, 0);
-    }
-
-    #[test]
-    fn boosts_come_and_go() {
-        let (mut world, a, b) = world();
-        let trio = world.add_room(None, &[YOU, a.user, b.user]).unwrap();
-        let id = say(&mut world, trio, "hi").id;
-        assert!(matches!(world.boost(a.user, trio, id, "  "), Err(Error::Blank)));
-        assert!(matches!(world.boost(a.user, trio, id, &"👀".repeat(17)), Err(Error::TooLong { .. })));
-        let (boost, message) = world.boost(a.user, trio, id, "👀").unwrap();
-        assert_eq!(message.boosts, [boost.clone()]);
-        assert!(matches!(world.remove_boost(b.user, trio, boost.id), Err(Error::UnknownBoost(_))));
-        assert_eq!(world.remove_boost(a.user, trio, boost.id).unwrap().boosts, []);
-    }
-
-    #[test]
-    fn excerpts_walk_the_room_both_ways() {
-        let (mut world, a, _) = world();
-        let ids: Vec<_> = (0..5).map(|n| say(&mut world, a.direct_room, &n.to_string()).id).collect();
-        let look = |span| {
-            let excerpt = world.excerpt(a.direct_room, span, 2);
-            (excerpt.messages.iter().map(|message| message.id).collect::<Vec<_>>(), excerpt.more)
-        };
-        assert_eq!(look(Span::Newest), (ids[3..].to_vec(), true));
-        assert_eq!(look(Span::Before(ids[3])), (ids[1..3].to_vec(), true));
-        assert_eq!(look(Span::Before(ids[1])), (ids[..1].to_vec(), false));
-        assert_eq!(look(Span::After(ids[2])), (ids[3..].to_vec(), false));
-        assert_eq!(look(Span::After(MessageId(0))), (ids[..2].to_vec(), true));
-    }
-
-    #[test]
-    fn a_key_belongs_to_one_bot() {
-        let (world, a, b) = world();
-        let key = a.key.expose_secret();
-        assert_eq!(world.bot_with_key(key), Some(a.user));
-        assert_eq!(world.bot_with_key(b.key.expose_secret()), Some(b.user));
-        assert_eq!(world.bot_with_key(&key[..key.len() - 1]), None);
-        let (id, token) = key.split_once('-').unwrap();
-        assert_eq!(id, a.user.to_string());
-        assert!(token.len() == 12 && token.chars().all(|c| c.is_ascii_alphanumeric()));
-    }
-
-    #[test]
-    fn two_people_share_one_direct_room() {
-        let (mut world, a, b) = world();
-        assert_eq!(world.direct_room(YOU, a.user).unwrap(), a.direct_room);
-        let pair = world.direct_room(a.user, b.user).unwrap();
-        assert_eq!(world.direct_room(b.user, a.user).unwrap(), pair);
     }
 }

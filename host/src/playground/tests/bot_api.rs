@@ -128,7 +128,7 @@ async fn the_history_is_read_page_by_page() {
             assert!(link.ends_with(r#">; rel="next""#), "{link}");
             link[1..link.find('>').unwrap()].parse().unwrap()
         });
-        let items: Vec<Value> = json(answer).await;
+        let items: Vec<Value> = parsed(answer).await;
         let page: Vec<_> =
             items.iter().map(|item| item["body"]["plain_text"].as_str().unwrap().to_owned()).collect();
         texts.splice(0..0, page);
@@ -140,7 +140,7 @@ async fn the_history_is_read_page_by_page() {
     let after = format!("{}?after={}", messages_path(room, &bot), ids[97]);
     let answer = request(&server, Method::GET, &after).send().await.unwrap();
     assert!(!answer.headers().contains_key("link"));
-    let items: Vec<Value> = json(answer).await;
+    let items: Vec<Value> = parsed(answer).await;
     assert_eq!(items.len(), 2);
     let item = &items[0];
     assert_eq!(item["id"], ids[98].0);
@@ -168,7 +168,7 @@ async fn a_bot_edits_and_deletes_its_own_messages_and_no_webhook_goes_out() {
     assert_eq!(patch(&format!("{mine}0"), "x").await.status(), StatusCode::NOT_FOUND);
     let answer = patch(&mine, "<b>two</b>").await;
     assert_eq!(answer.status(), StatusCode::OK);
-    assert_eq!(json::<Value>(answer).await["body"]["plain_text"], "two");
+    assert_eq!(parsed::<Value>(answer).await["body"]["plain_text"], "two");
     assert_eq!(patch(&mine, "").await.status(), StatusCode::OK);
     assert_eq!(playground.messages(pair)[0].html.as_deref(), Some(""));
     assert_eq!(playground.deliveries().len(), 1, "only the first version was told");
@@ -191,7 +191,7 @@ async fn a_boost_is_given_and_taken_back() {
     assert_eq!(give(" ").await.status(), StatusCode::UNPROCESSABLE_ENTITY);
     let answer = give("👀").await;
     assert_eq!(answer.status(), StatusCode::CREATED);
-    let boost = json::<Value>(answer).await["id"].as_u64().unwrap();
+    let boost = parsed::<Value>(answer).await["id"].as_u64().unwrap();
     let seen = playground.messages(bot.direct_room)[0].boosts.clone();
     assert_eq!(seen, [Boost { id: boost, author: bot.user, content: "👀".into() }]);
     let path = format!("rooms/{}/{}/boosts/{boost}", bot.direct_room, bot.key.expose_secret());

@@ -3,6 +3,7 @@
 mod bot_api;
 mod page;
 mod webhooks;
+mod world;
 
 use std::{sync::Arc, time::Duration};
 
@@ -117,7 +118,7 @@ fn messages_path(room: RoomId, bot: &BotAccount) -> String {
 }
 
 /// The answer's body, which must be JSON.
-async fn json<T: DeserializeOwned>(answer: reqwest::Response) -> T {
+async fn parsed<T: DeserializeOwned>(answer: reqwest::Response) -> T {
     serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
 }
 

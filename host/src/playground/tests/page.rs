@@ -12,7 +12,7 @@ async fn served() -> (Playground, Server) {
 }
 
 async fn read(server: &Server, path: &str) -> Value {
-    super::json(client().get(server.at(path)).send().await.unwrap().error_for_status().unwrap()).await
+    parsed(client().get(server.at(path)).send().await.unwrap().error_for_status().unwrap()).await
 }
 
 fn say(server: &Server, room: RoomId, text: &str) -> RequestBuilder {

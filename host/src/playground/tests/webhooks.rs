@@ -99,7 +99,8 @@ async fn only_a_mention_leaves_an_empty_text() {
 
 #[derive(Deserialize)]
 struct Case {
-    case: String,
+    #[serde(rename = "case")]
+    name: String,
     new_messages: Vec<CaseMessage>,
     job_failed: usize,
 }
@@ -180,7 +181,7 @@ async fn every_recorded_answer_has_its_recorded_effect() {
         [&patient, &impatient].map(|playground| playground.add_bot("Helper", Some(server.at("hook"))));
     assert!(cases.len() > 20, "the matrix is there");
 
-    for Case { case, new_messages, job_failed } in cases {
+    for Case { name: case, new_messages, job_failed } in cases {
         case.clone_into(&mut current.lock().unwrap());
         let slow = answer_of(&case).is_none();
         let (playground, bot) = if slow { (&impatient, &accounts[1]) } else { (&patient, &accounts[0]) };
