@@ -191,7 +191,9 @@ pub enum StoreError {
     #[error("the store failed: {0}")]
     Unavailable(Arc<str>),
     /// The file was written by a newer Hearth.
-    #[error("{path} has schema version {found}, this Hearth knows up to {known}; run the newer Hearth, or move the file away")]
+    #[error(
+        "{path} has schema version {found}, this Hearth knows up to {known}; run the newer Hearth, or move the file away"
+    )]
     TooNew {
         /// The database file.
         path: String,
@@ -235,7 +237,8 @@ pub trait Store: Send + Sync + 'static {
     async fn begin(&self, lease: &Lease, now: Timestamp) -> Result<Option<Begun>, StoreError>;
 
     /// Records an answer's parts, durably, before any of them is sent.
-    async fn record_parts(&self, lease: &Lease, event: EventId, parts: Vec<String>) -> Result<(), StoreError>;
+    async fn record_parts(&self, lease: &Lease, event: EventId, parts: Vec<String>)
+    -> Result<(), StoreError>;
 
     /// Marks how far one part came.
     async fn mark_part(
