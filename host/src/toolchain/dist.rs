@@ -15,7 +15,7 @@ use super::{BuildError, project::Project};
 
 const RECORD: &str = "sources.toml";
 const ABOUT_THE_RECORD: &str =
-    "# Written by `hearth build`: SHA-256 of what each component was built from, and of the component.\n\n";
+    "# Written by `hearth build`: SHA-256 of what each component was built from, and of the component.\n";
 
 /// A component that is not what its sources would give.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,7 +119,7 @@ impl Record {
         let mut text = ABOUT_THE_RECORD.to_owned();
         for (name, Entry { sources, component }) in &self.0 {
             // Package names are letters, digits, dashes and underscores: a bare key.
-            let _ = write!(text, "[{name}]\nsources = \"{sources}\"\ncomponent = \"{component}\"\n");
+            let _ = write!(text, "\n[{name}]\nsources = \"{sources}\"\ncomponent = \"{component}\"\n");
         }
         write_atomically(&dist.join(RECORD), text.as_bytes())
     }
@@ -229,6 +229,15 @@ mod tests {
             stale.to_string(),
             "dice.wasm was built from other sources than these; run `hearth build plugins/dice`"
         );
+    }
+
+    #[test]
+    fn the_components_of_this_repository_are_those_of_its_sources() {
+        let plugins = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins");
+        let projects = super::super::plugin_projects(&plugins).unwrap();
+        assert!(!projects.is_empty());
+        let stale = stale(&plugins.join("dist"), &projects).unwrap();
+        assert!(stale.is_empty(), "{}", stale.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
     }
 
     #[test]
