@@ -12,3 +12,4 @@ pub mod id;
 pub mod playground;
 pub mod plugin;
 pub mod store;
+pub mod toolchain;

@@ -108,7 +108,7 @@ pub fn completed(text: &str) -> Outcome {
     Outcome::Completed(Answer {
         text: text.to_owned(),
         turns: 1,
-        cost_usd: 0.0,
+        cost_usd: Some(0.0),
         memory_lost: false,
         attributes: Vec::new(),
     })
