@@ -1,1 +1,3 @@
 //! Agent processes.
+
+pub mod demo;
