@@ -30,6 +30,7 @@
 //! | says several results | the first counts: one message was sent |
 
 mod command;
+pub mod demo;
 mod environment;
 mod exchange;
 mod framer;

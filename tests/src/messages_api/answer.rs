@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 /// Enough for a stream of several pieces.
 const PIECE: usize = 40;
 /// `SLOW=` waits no longer than the CLI itself would.
-const SLOWEST: Duration = Duration::from_secs(600);
+const SLOWEST: Duration = Duration::from_mins(10);
 
 /// What becomes of a request.
 #[derive(Debug, PartialEq)]
@@ -71,14 +71,15 @@ pub(super) fn text_of(content: &Value) -> String {
     }
 }
 
-/// What the user said, oldest first; without messages that only carry tool results.
+/// What the user said, oldest first. A block each: the CLI joins a turn that failed and the next one to one message.
 pub(super) fn user_texts(request: &Value) -> Vec<String> {
-    messages(request)
-        .iter()
-        .filter(|message| message["role"] == "user")
-        .map(|message| text_of(&message["content"]))
-        .filter(|text| !text.is_empty())
-        .collect()
+    let said = messages(request).iter().filter(|message| message["role"] == "user");
+    said.flat_map(|message| match &message["content"] {
+        Value::Array(blocks) => blocks.iter().map(|block| text_of(&block["text"])).collect(),
+        content => vec![text_of(content)],
+    })
+    .filter(|text| !text.is_empty())
+    .collect()
 }
 
 /// The message as server-sent events, its text in pieces of at most 40 characters.
@@ -146,7 +147,8 @@ fn messages(request: &Value) -> &[Value] {
 
 fn last_tool_result(request: &Value) -> Option<String> {
     let last = messages(request).iter().rfind(|message| message["role"] == "user")?;
-    let result = last["content"].as_array()?.iter().rfind(|block| block["type"] == "tool_result")?;
+    // After a turn that ended with a tool's result, the next one's text stands behind it in the same message.
+    let result = last["content"].as_array()?.last().filter(|block| block["type"] == "tool_result")?;
     Some(text_of(&result["content"]))
 }
 
@@ -219,6 +221,17 @@ mod tests {
         let mut request = conversation(&["one"]);
         request["messages"].as_array_mut().unwrap().push(json!({ "role": "system", "content": "machine" }));
         assert_eq!(text(&to(&request)), r#"n=1 last="one""#);
+    }
+
+    #[test]
+    fn of_a_failed_turn_and_the_next_in_one_message_only_the_next_counts() {
+        let texts = [text_block("HTTP400"), text_block("next")];
+        let joined = json!({ "messages": [{ "role": "user", "content": texts }] });
+        assert_eq!(text(&to(&joined)), r#"n=1 last="next""#);
+        let after_tool = json!({ "messages": [{ "role": "user", "content": [
+            { "type": "tool_result", "tool_use_id": "t", "content": "done" }, text_block("next"),
+        ] }] });
+        assert_eq!(text(&to(&after_tool)), r#"n=1 last="next""#);
     }
 
     #[test]
