@@ -176,6 +176,11 @@ struct Builder {
 /// What closes or begins something inside a cell says nothing about the table's outside.
 const CELLS: &[&str] = &["table", "td", "th", "caption"];
 
+/// What makes sense in a table only. Elsewhere its tag is left out, as browsers do.
+fn is_table_part(name: &str) -> bool {
+    matches!(name, "caption" | "tbody" | "td" | "tfoot" | "th" | "thead" | "tr")
+}
+
 impl Builder {
     fn siblings(&mut self) -> &mut Vec<Node> {
         match self.open.last_mut() {
@@ -207,6 +212,10 @@ impl Builder {
             }
             Fate::Keep(name) => *name,
         };
+        if is_table_part(name) && !self.open.iter().any(|element| element.name == "table") {
+            self.text(" ");
+            return None;
+        }
         self.close_implied(name);
         match name {
             "input" => {

@@ -42,19 +42,12 @@ impl Place {
         match element.name {
             "img" => self.show_image(&element, shown),
             "table" => self.show_table(element, shown),
-            // Parts of a table outside of one.
-            "tbody" | "tfoot" | "thead" => self.show_all(element.children, shown),
-            "caption" | "tr" => self.show_as("div", element.children, shown),
-            "td" | "th" => {
-                self.show_all(element.children, shown);
-                push_text(" ".to_owned(), shown);
-            }
             "ol" => self.show_ordered(element, shown),
             "pre" => {
                 let mut place = self;
                 place.in_pre = true;
                 let mut children = place.shown(element.children);
-                trim_last_newline(&mut children);
+                trim_last_newlines(&mut children);
                 shown.push(Element::new("pre", children).into());
             }
             name => {
@@ -150,14 +143,17 @@ fn is_white(node: &Node) -> bool {
     matches!(node, Node::Text(text) if text.bytes().all(|byte| byte.is_ascii_whitespace()))
 }
 
-/// The line break before `</pre>` would be one more line.
-fn trim_last_newline(nodes: &mut Vec<Node>) {
-    match nodes.last_mut() {
-        Some(Node::Text(text)) if text.ends_with('\n') => {
-            text.pop();
+/// Line breaks before `</pre>` would be shown as empty lines.
+fn trim_last_newlines(nodes: &mut Vec<Node>) {
+    while let Some(last) = nodes.last_mut() {
+        match last {
+            Node::Text(text) => text.truncate(text.trim_end_matches('\n').len()),
+            Node::Element(element) => trim_last_newlines(&mut element.children),
         }
-        Some(Node::Element(element)) => trim_last_newline(&mut element.children),
-        _ => {}
+        if holds_something(last) {
+            break;
+        }
+        nodes.pop();
     }
 }
 
@@ -187,6 +183,7 @@ fn collapse(nodes: &mut Vec<Node>, in_block: bool, after_space: &mut bool) {
             },
         }
     }
+    nodes.retain(holds_something);
     for index in 0..nodes.len() {
         let at_edge = match nodes.get(index + 1) {
             Some(Node::Element(next)) => is_block(next.name) || next.name == "br",
