@@ -231,7 +231,7 @@ impl Builder {
                 }
             }
             _ => {
-                let Some(attributes) = attributes(name, tag) else { return None };
+                let attributes = attributes(name, tag)?;
                 let element = Element { name, attributes, children: Vec::new() };
                 if is_atom(name) {
                     self.siblings().push(element.into());
@@ -277,9 +277,16 @@ impl Builder {
             "dd" | "dt" => self.close(&["dd", "dt"], &["dl", "table", "td", "th", "caption"]),
             "tbody" | "tfoot" | "thead" => self.close(&["tbody", "tfoot", "thead", "caption"], &["table"]),
             "tr" => self.close(&["tr", "caption"], &["table"]),
-            "td" | "th" => self.close(&["td", "th", "caption"], &["table", "tr"]),
+            "td" | "th" => {
+                self.close(&["td", "th", "caption"], &["table", "tr"]);
+                let row_or_table = self.open.iter().rfind(|element| matches!(element.name, "tr" | "table"));
+                if row_or_table.is_some_and(|element| element.name == "table") && self.open.len() < MAX_DEPTH
+                {
+                    self.open.push(Element::new("tr", Vec::new()));
+                }
+            }
             _ if is_heading(name) && self.open.last().is_some_and(|last| is_heading(last.name)) => {
-                self.close_last()
+                self.close_last();
             }
             _ => {}
         }

@@ -14,7 +14,7 @@ use super::{
 pub(super) fn reshape(nodes: Vec<Node>, limit: usize) -> Vec<Node> {
     let numbered_from = if html_len(&nodes) > limit { limit / 8 } else { usize::MAX };
     let mut shown = Vec::with_capacity(nodes.len());
-    Place { in_link: false, in_pre: false, numbered_from }.show_all(nodes, &mut shown);
+    Place { in_link: false, in_pre: false, is_list_text: false, numbered_from }.show_all(nodes, &mut shown);
     collapse(&mut shown, true, &mut true);
     shown
 }
@@ -24,6 +24,8 @@ pub(super) fn reshape(nodes: Vec<Node>, limit: usize) -> Vec<Node> {
 struct Place {
     in_link: bool,
     in_pre: bool,
+    /// Inside a list that is no element any more; an item there would be taken for one of the list around it.
+    is_list_text: bool,
     /// An ordered list as long as this has its numbers as text.
     numbered_from: usize,
 }
@@ -51,8 +53,10 @@ impl Place {
                 shown.push(Element::new("pre", children).into());
             }
             name => {
+                let name = if name == "li" && self.is_list_text { "div" } else { name };
                 let mut place = self;
                 place.in_link |= name == "a";
+                place.is_list_text &= name != "ul";
                 let children = place.shown(element.children);
                 shown.push(Element { name, attributes: element.attributes, children }.into());
             }
@@ -105,9 +109,10 @@ impl Place {
     fn show_ordered(self, list: Element, shown: &mut Vec<Node>) {
         let start = list.attribute("start").and_then(|start| start.trim().parse::<u32>().ok()).unwrap_or(1);
         if start == 1 && (self.numbered_from == usize::MAX || html_len(&list.children) < self.numbered_from) {
-            self.show_as("ol", list.children, shown);
+            Self { is_list_text: false, ..self }.show_as("ol", list.children, shown);
             return;
         }
+        let place = Self { is_list_text: true, ..self };
         let mut number = start;
         let mut items = Vec::with_capacity(list.children.len());
         for child in list.children {
@@ -122,9 +127,9 @@ impl Place {
                         first => content.extend(first),
                     }
                     content.extend(rest);
-                    self.show_as("div", content, &mut items);
+                    place.show_as("div", content, &mut items);
                 }
-                other => self.show_all(vec![other], &mut items),
+                other => place.show_all(vec![other], &mut items),
             }
         }
         shown.push(Element::new("div", items).into());

@@ -14,7 +14,7 @@ use super::{
 /// What a text is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// CommonMark with GitHub's tables, strikethrough and task lists. HTML in it is taken as HTML.
+    /// `CommonMark` with GitHub's tables, strikethrough and task lists. HTML in it is taken as HTML.
     Markdown,
     /// HTML. Of elements that Campfire does not show, the text stays; tables and images are made into what it shows.
     Html,

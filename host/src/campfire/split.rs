@@ -7,7 +7,7 @@
 //! The tree is laid out as pieces (tags, words, line breaks). A cut may be between any two pieces that show
 //! something; of those in the last three quarters of a message, the latest of the best kind is taken ([`Cut`]).
 
-use unicode_segmentation::UnicodeSegmentation;
+use unicode_segmentation::GraphemeCursor;
 
 use super::tree::{Element, Node, escape, escaped_len, is_atom, is_blank, is_block, is_heading};
 
@@ -136,28 +136,17 @@ impl Layout {
     }
 
     fn lay_word(&mut self, word: &str, then: Cut, in_pre: bool) {
-        let mut push = |text: String, then| {
+        let mut push = |text: &str, then| {
+            let text = text.to_owned();
             self.pieces.push(Piece::Text { len: escaped_len(&text), text, then, in_pre });
         };
-        if word.len() <= WORD_LIMIT {
-            push(word.to_owned(), then);
-            return;
+        let mut rest = word;
+        while rest.len() > WORD_LIMIT {
+            let (part, behind) = rest.split_at(cut_in(rest));
+            push(part, Cut::Character);
+            rest = behind;
         }
-        let mut part = String::new();
-        for cluster in word.graphemes(true) {
-            let may_be_cut = cluster.len() > CLUSTER_LIMIT;
-            let one = [cluster];
-            let characters = cluster.char_indices().map(|(at, c)| &cluster[at..at + c.len_utf8()]);
-            let units: &mut dyn Iterator<Item = &str> =
-                if may_be_cut { &mut { characters } } else { &mut one.into_iter() };
-            for unit in units {
-                if part.len() + unit.len() > WORD_LIMIT {
-                    push(std::mem::take(&mut part), Cut::Character);
-                }
-                part.push_str(unit);
-            }
-        }
-        push(part, then);
+        push(rest, then);
     }
 
     fn len(&self, piece: &Piece) -> usize {
@@ -232,7 +221,7 @@ impl Layout {
         {
             pieces = rest;
         }
-        let mut to_mute = self.plays(pieces);
+        let mut to_mute = plays(pieces);
         let (mut html, mut shows) = (String::new(), false);
         for tags in &open {
             html.push_str(&self.tags[*tags].opening);
@@ -280,21 +269,6 @@ impl Layout {
         html.push_str(self.tags[tags].name);
         html.push('>');
     }
-
-    /// Whether Campfire might take these pieces for a command to play a sound.
-    fn plays(&self, pieces: &[Piece]) -> bool {
-        let texts = pieces.iter().filter_map(|piece| match piece {
-            Piece::Text { text, .. } => Some(text.as_str()),
-            _ => None,
-        });
-        let mut characters = texts.flat_map(str::chars).peekable();
-        while let Some(blank) = characters.next_if(|c| is_blank(*c)) {
-            if blank == MUTE {
-                return false;
-            }
-        }
-        characters.filter(|c| !is_blank(*c)).take("/play".len()).eq("/play".chars())
-    }
 }
 
 // === impl Piece ===
@@ -310,8 +284,34 @@ impl Piece {
     }
 }
 
+/// Whether Campfire might take these pieces for a command to play a sound.
+fn plays(pieces: &[Piece]) -> bool {
+    let texts = pieces.iter().filter_map(|piece| match piece {
+        Piece::Text { text, .. } => Some(text.as_str()),
+        _ => None,
+    });
+    let mut characters = texts.flat_map(str::chars).peekable();
+    while let Some(blank) = characters.next_if(|c| is_blank(*c)) {
+        if blank == MUTE {
+            return false;
+        }
+    }
+    characters.filter(|c| !is_blank(*c)).take("/play".len()).eq("/play".chars())
+}
+
 fn closing_of_atom(element: &Element) -> &'static str {
     if matches!(element.name, "br" | "hr") { "" } else { "</action-text-attachment>" }
+}
+
+/// Where a word that is too long is cut: before what a reader sees as one character.
+fn cut_in(word: &str) -> usize {
+    let limit = word.floor_char_boundary(WORD_LIMIT);
+    let mut cursor = GraphemeCursor::new(limit, word.len(), true);
+    if cursor.is_boundary(word, 0) == Ok(true) {
+        return limit;
+    }
+    let before = cursor.prev_boundary(word, 0).ok().flatten().unwrap_or_default();
+    if limit - before > CLUSTER_LIMIT { limit } else { before }
 }
 
 fn ends_sentence(text: &str) -> bool {
