@@ -27,6 +27,9 @@ use crate::id::{MessageId, RoomId};
 /// How often a connection is tried.
 const TRIES: u32 = 4;
 
+/// Which part of the timeout a try to connect may take: one in so many.
+const CONNECT_SHARE: u32 = 5;
+
 /// How long to wait before the second try, at most; twice as long before each further one.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 
@@ -171,23 +174,17 @@ impl Client {
     pub fn new(timeout: Duration) -> Result<Self, ClientError> {
         // An error means that one is installed already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = || {
-            reqwest::Client::builder()
-                .http1_only()
-                .redirect(redirect::Policy::none())
-                .connect_timeout(timeout / 5)
-                .user_agent(concat!("hearth/", env!("CARGO_PKG_VERSION")))
+        let build = |proxy| {
+            connections(timeout, proxy, Roots::System).or_else(|_| {
+                tracing::warn!(
+                    "no root certificates were found on this machine: a Campfire behind https can't be reached; \
+                     install ca-certificates"
+                );
+                connections(timeout, proxy, Roots::None)
+            })
         };
-        let build = |with_proxy: bool| {
-            let proxied =
-                |builder: reqwest::ClientBuilder| if with_proxy { builder } else { builder.no_proxy() };
-            // A machine without root certificates can still talk to a Campfire over plain HTTP.
-            proxied(builder())
-                .build()
-                .or_else(|_| proxied(builder()).tls_certs_only([]).build())
-                .map_err(ClientError)
-        };
-        Ok(Self { remote: build(true)?, local: build(false)?, timeout })
+        let (remote, local) = (build(Proxy::Environment), build(Proxy::None));
+        Ok(Self { remote: remote.map_err(ClientError)?, local: local.map_err(ClientError)?, timeout })
     }
 
     /// Posts a message; its id, if the server told. The HTML should come from [`messages`](super::messages).
@@ -264,7 +261,8 @@ impl Client {
             let wait = jittered(FIRST_WAIT * 2_u32.pow(tries - 1));
             // With less time left than a connection may take, the deadline could no longer be told from an answer
             // that does not come.
-            let enough = wait + self.timeout / 5 < deadline.saturating_duration_since(Instant::now());
+            let enough =
+                wait + self.timeout / CONNECT_SHARE < deadline.saturating_duration_since(Instant::now());
             if tries == TRIES || !enough {
                 return Err(PostError::NotSent { tries, cause });
             }
@@ -272,6 +270,37 @@ impl Client {
             tries += 1;
         }
     }
+}
+
+/// Which proxy is used.
+#[derive(Clone, Copy)]
+enum Proxy {
+    Environment,
+    None,
+}
+
+/// Which certificates are trusted.
+#[derive(Clone, Copy)]
+enum Roots {
+    System,
+    None,
+}
+
+/// A pool of connections that follows nothing and names itself.
+fn connections(timeout: Duration, proxy: Proxy, roots: Roots) -> reqwest::Result<reqwest::Client> {
+    let mut builder = reqwest::Client::builder()
+        .http1_only()
+        .redirect(redirect::Policy::none())
+        .connect_timeout(timeout / CONNECT_SHARE)
+        // Campfire gives browsers a page, and posts nothing: a plain product name is what it takes for a program.
+        .user_agent(concat!("hearth/", env!("CARGO_PKG_VERSION")));
+    if let Proxy::None = proxy {
+        builder = builder.no_proxy();
+    }
+    if let Roots::None = roots {
+        builder = builder.tls_certs_only([]);
+    }
+    builder.build()
 }
 
 // === what an answer means ===

@@ -1,4 +1,4 @@
-//! Markdown as models write it becomes HTML; CommonMark with GitHub's tables, strikethrough and task lists.
+//! Markdown as models write it becomes HTML; `CommonMark` with GitHub's tables, strikethrough and task lists.
 //!
 //! It differs from a document's rendering where a chat does:
 //! - A line break in a paragraph stays one.

@@ -176,6 +176,11 @@ struct Builder {
 /// What closes or begins something inside a cell says nothing about the table's outside.
 const CELLS: &[&str] = &["table", "td", "th", "caption"];
 
+/// What makes sense in a table only. Elsewhere its tag is left out, as browsers do.
+fn is_table_part(name: &str) -> bool {
+    matches!(name, "caption" | "tbody" | "td" | "tfoot" | "th" | "thead" | "tr")
+}
+
 impl Builder {
     fn siblings(&mut self) -> &mut Vec<Node> {
         match self.open.last_mut() {
@@ -207,6 +212,10 @@ impl Builder {
             }
             Fate::Keep(name) => *name,
         };
+        if is_table_part(name) && !self.open.iter().any(|element| element.name == "table") {
+            self.text(" ");
+            return None;
+        }
         self.close_implied(name);
         match name {
             "input" => {
@@ -222,7 +231,7 @@ impl Builder {
                 }
             }
             _ => {
-                let Some(attributes) = attributes(name, tag) else { return None };
+                let attributes = attributes(name, tag)?;
                 let element = Element { name, attributes, children: Vec::new() };
                 if is_atom(name) {
                     self.siblings().push(element.into());
@@ -268,9 +277,16 @@ impl Builder {
             "dd" | "dt" => self.close(&["dd", "dt"], &["dl", "table", "td", "th", "caption"]),
             "tbody" | "tfoot" | "thead" => self.close(&["tbody", "tfoot", "thead", "caption"], &["table"]),
             "tr" => self.close(&["tr", "caption"], &["table"]),
-            "td" | "th" => self.close(&["td", "th", "caption"], &["table", "tr"]),
+            "td" | "th" => {
+                self.close(&["td", "th", "caption"], &["table", "tr"]);
+                let row_or_table = self.open.iter().rfind(|element| matches!(element.name, "tr" | "table"));
+                if row_or_table.is_some_and(|element| element.name == "table") && self.open.len() < MAX_DEPTH
+                {
+                    self.open.push(Element::new("tr", Vec::new()));
+                }
+            }
             _ if is_heading(name) && self.open.last().is_some_and(|last| is_heading(last.name)) => {
-                self.close_last()
+                self.close_last();
             }
             _ => {}
         }

@@ -14,7 +14,7 @@ use super::{
 pub(super) fn reshape(nodes: Vec<Node>, limit: usize) -> Vec<Node> {
     let numbered_from = if html_len(&nodes) > limit { limit / 8 } else { usize::MAX };
     let mut shown = Vec::with_capacity(nodes.len());
-    Place { in_link: false, in_pre: false, numbered_from }.show_all(nodes, &mut shown);
+    Place { in_link: false, in_pre: false, is_list_text: false, numbered_from }.show_all(nodes, &mut shown);
     collapse(&mut shown, true, &mut true);
     shown
 }
@@ -24,6 +24,8 @@ pub(super) fn reshape(nodes: Vec<Node>, limit: usize) -> Vec<Node> {
 struct Place {
     in_link: bool,
     in_pre: bool,
+    /// Inside a list that is no element any more; an item there would be taken for one of the list around it.
+    is_list_text: bool,
     /// An ordered list as long as this has its numbers as text.
     numbered_from: usize,
 }
@@ -42,24 +44,19 @@ impl Place {
         match element.name {
             "img" => self.show_image(&element, shown),
             "table" => self.show_table(element, shown),
-            // Parts of a table outside of one.
-            "tbody" | "tfoot" | "thead" => self.show_all(element.children, shown),
-            "caption" | "tr" => self.show_as("div", element.children, shown),
-            "td" | "th" => {
-                self.show_all(element.children, shown);
-                push_text(" ".to_owned(), shown);
-            }
             "ol" => self.show_ordered(element, shown),
             "pre" => {
                 let mut place = self;
                 place.in_pre = true;
                 let mut children = place.shown(element.children);
-                trim_last_newline(&mut children);
+                trim_last_newlines(&mut children);
                 shown.push(Element::new("pre", children).into());
             }
             name => {
+                let name = if name == "li" && self.is_list_text { "div" } else { name };
                 let mut place = self;
                 place.in_link |= name == "a";
+                place.is_list_text &= name != "ul";
                 let children = place.shown(element.children);
                 shown.push(Element { name, attributes: element.attributes, children }.into());
             }
@@ -112,9 +109,10 @@ impl Place {
     fn show_ordered(self, list: Element, shown: &mut Vec<Node>) {
         let start = list.attribute("start").and_then(|start| start.trim().parse::<u32>().ok()).unwrap_or(1);
         if start == 1 && (self.numbered_from == usize::MAX || html_len(&list.children) < self.numbered_from) {
-            self.show_as("ol", list.children, shown);
+            Self { is_list_text: false, ..self }.show_as("ol", list.children, shown);
             return;
         }
+        let place = Self { is_list_text: true, ..self };
         let mut number = start;
         let mut items = Vec::with_capacity(list.children.len());
         for child in list.children {
@@ -129,9 +127,9 @@ impl Place {
                         first => content.extend(first),
                     }
                     content.extend(rest);
-                    self.show_as("div", content, &mut items);
+                    place.show_as("div", content, &mut items);
                 }
-                other => self.show_all(vec![other], &mut items),
+                other => place.show_all(vec![other], &mut items),
             }
         }
         shown.push(Element::new("div", items).into());
@@ -150,14 +148,17 @@ fn is_white(node: &Node) -> bool {
     matches!(node, Node::Text(text) if text.bytes().all(|byte| byte.is_ascii_whitespace()))
 }
 
-/// The line break before `</pre>` would be one more line.
-fn trim_last_newline(nodes: &mut Vec<Node>) {
-    match nodes.last_mut() {
-        Some(Node::Text(text)) if text.ends_with('\n') => {
-            text.pop();
+/// Line breaks before `</pre>` would be shown as empty lines.
+fn trim_last_newlines(nodes: &mut Vec<Node>) {
+    while let Some(last) = nodes.last_mut() {
+        match last {
+            Node::Text(text) => text.truncate(text.trim_end_matches('\n').len()),
+            Node::Element(element) => trim_last_newlines(&mut element.children),
         }
-        Some(Node::Element(element)) => trim_last_newline(&mut element.children),
-        _ => {}
+        if holds_something(last) {
+            break;
+        }
+        nodes.pop();
     }
 }
 
@@ -187,6 +188,7 @@ fn collapse(nodes: &mut Vec<Node>, in_block: bool, after_space: &mut bool) {
             },
         }
     }
+    nodes.retain(holds_something);
     for index in 0..nodes.len() {
         let at_edge = match nodes.get(index + 1) {
             Some(Node::Element(next)) => is_block(next.name) || next.name == "br",

@@ -14,7 +14,7 @@ use super::{
 /// What a text is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// CommonMark with GitHub's tables, strikethrough and task lists. HTML in it is taken as HTML.
+    /// `CommonMark` with GitHub's tables, strikethrough and task lists. HTML in it is taken as HTML.
     Markdown,
     /// HTML. Of elements that Campfire does not show, the text stays; tables and images are made into what it shows.
     Html,
@@ -26,18 +26,22 @@ pub enum Format {
 /// length is some ten screens of a phone, and the room stays usable while it is shown.
 pub const MESSAGE_LIMIT: usize = 16_000;
 
-/// Markdown and HTML longer than this, in bytes, are shown as plain text: that is a log or a dump, not a message, and
-/// markup in it would cost more than it says.
+/// Markdown and HTML longer than this, in bytes, are shown as plain text: that is a log or a dump, not a message. So
+/// is markdown that makes more than four times as much HTML: a quarter of a megabyte of `>` makes seven of quotes.
 pub const MARKUP_LIMIT: usize = 256 * 1024;
 
 /// Makes messages of a text, to be posted in this order; none if it shows nothing.
 pub fn messages(format: Format, text: &str) -> Vec<String> {
     let text = text.replace('\0', "");
-    let format = if text.len() > MARKUP_LIMIT { Format::Text } else { format };
-    let tree = match format {
-        Format::Markdown => reshape::reshape(parse::parse(&markdown::to_html(&text)), MESSAGE_LIMIT),
-        Format::Html => reshape::reshape(parse::parse(&text), MESSAGE_LIMIT),
-        Format::Text => lines(&text),
+    let html = match format {
+        _ if text.len() > MARKUP_LIMIT => None,
+        Format::Markdown => Some(markdown::to_html(&text)).filter(|html| html.len() <= 4 * MARKUP_LIMIT),
+        Format::Html => Some(text.clone()),
+        Format::Text => None,
+    };
+    let tree = match html {
+        Some(html) => reshape::reshape(parse::parse(&html), MESSAGE_LIMIT),
+        None => lines(&text),
     };
     split::split(&tree, MESSAGE_LIMIT).iter().map(|message| sanitise::gate(message)).collect()
 }

@@ -7,7 +7,7 @@
 //! The tree is laid out as pieces (tags, words, line breaks). A cut may be between any two pieces that show
 //! something; of those in the last three quarters of a message, the latest of the best kind is taken ([`Cut`]).
 
-use unicode_segmentation::UnicodeSegmentation;
+use unicode_segmentation::GraphemeCursor;
 
 use super::tree::{Element, Node, escape, escaped_len, is_atom, is_blank, is_block, is_heading};
 
@@ -34,9 +34,10 @@ enum Piece {
     /// A word with the white space behind it, or a part of a long one.
     Text {
         text: String,
+        /// How many bytes it takes as HTML.
+        len: usize,
         then: Cut,
-        /// Whether it is white space that shows nothing at the edge of a message.
-        is_space: bool,
+        in_pre: bool,
     },
     /// `br`, `hr` or a mention.
     Atom(&'static str, String),
@@ -135,34 +136,24 @@ impl Layout {
     }
 
     fn lay_word(&mut self, word: &str, then: Cut, in_pre: bool) {
-        let is_space = !in_pre && word.bytes().all(|byte| byte.is_ascii_whitespace());
-        let mut push = |text: String, then| self.pieces.push(Piece::Text { text, then, is_space });
-        if word.len() <= WORD_LIMIT {
-            push(word.to_owned(), then);
-            return;
+        let mut push = |text: &str, then| {
+            let text = text.to_owned();
+            self.pieces.push(Piece::Text { len: escaped_len(&text), text, then, in_pre });
+        };
+        let mut rest = word;
+        while rest.len() > WORD_LIMIT {
+            let (part, behind) = rest.split_at(cut_in(rest));
+            push(part, Cut::Character);
+            rest = behind;
         }
-        let mut part = String::new();
-        for cluster in word.graphemes(true) {
-            let may_be_cut = cluster.len() > CLUSTER_LIMIT;
-            let one = [cluster];
-            let characters = cluster.char_indices().map(|(at, c)| &cluster[at..at + c.len_utf8()]);
-            let units: &mut dyn Iterator<Item = &str> =
-                if may_be_cut { &mut { characters } } else { &mut one.into_iter() };
-            for unit in units {
-                if part.len() + unit.len() > WORD_LIMIT {
-                    push(std::mem::take(&mut part), Cut::Character);
-                }
-                part.push_str(unit);
-            }
-        }
-        push(part, then);
+        push(rest, then);
     }
 
     fn len(&self, piece: &Piece) -> usize {
         match piece {
             Piece::Open(tags) => self.tags[*tags].opening.len(),
             Piece::Close(tags) => self.tags[*tags].closing_len(),
-            Piece::Text { text, .. } => escaped_len(text),
+            Piece::Text { len, .. } => *len,
             Piece::Atom(_, html) => html.len(),
         }
     }
@@ -219,20 +210,23 @@ impl Layout {
 
     /// The message of the pieces `start..end`, if it shows anything; and what is open behind it.
     fn write(&self, start: usize, end: usize, mut open: Vec<usize>) -> (Option<String>, Vec<usize>) {
-        let is_edge =
-            |piece: &&Piece| matches!(piece, Piece::Text { is_space: true, .. } | Piece::Atom("br", _));
         let mut pieces = &self.pieces[start..end];
-        let blank = pieces.iter().take_while(is_edge).count();
-        pieces = &pieces[blank..];
-        let blank = pieces.iter().rev().take_while(is_edge).count();
-        pieces = &pieces[..pieces.len() - blank];
-
-        let mute = self.plays(pieces);
+        while let [first, rest @ ..] = pieces
+            && first.is_space()
+        {
+            pieces = rest;
+        }
+        while let [rest @ .., last] = pieces
+            && last.is_space()
+        {
+            pieces = rest;
+        }
+        let mut to_mute = plays(pieces);
         let (mut html, mut shows) = (String::new(), false);
         for tags in &open {
             html.push_str(&self.tags[*tags].opening);
         }
-        for piece in pieces {
+        for (index, piece) in pieces.iter().enumerate() {
             match piece {
                 Piece::Open(tags) => {
                     html.push_str(&self.tags[*tags].opening);
@@ -242,15 +236,20 @@ impl Layout {
                     self.close(*tags, &mut html);
                     open.pop();
                 }
-                Piece::Text { text, .. } => {
+                Piece::Text { text, in_pre, .. } => {
                     let text_shows = text.contains(|c| !is_blank(c));
-                    if mute && text_shows && !shows {
+                    if text_shows && std::mem::take(&mut to_mute) {
                         html.push(MUTE);
                     }
                     shows |= text_shows;
                     // Right behind `<pre>` a parser takes one line break off.
                     let text =
                         if html.ends_with("<pre>") { text.strip_prefix('\n').unwrap_or(text) } else { text };
+                    let text = match index + 1 == pieces.len() {
+                        true if *in_pre => text.trim_end_matches('\n'),
+                        true => text.trim_end_matches(' '),
+                        false => text,
+                    };
                     escape(text, false, &mut html);
                 }
                 Piece::Atom(name, atom) => {
@@ -270,20 +269,49 @@ impl Layout {
         html.push_str(self.tags[tags].name);
         html.push('>');
     }
+}
 
-    /// Whether Campfire might take these pieces for a command to play a sound.
-    fn plays(&self, pieces: &[Piece]) -> bool {
-        let texts = pieces.iter().filter_map(|piece| match piece {
-            Piece::Text { text, .. } => Some(text.as_str()),
-            _ => None,
-        });
-        let shown = texts.flat_map(str::chars).skip_while(|c| is_blank(*c)).filter(|c| !is_blank(*c));
-        shown.take("/play".len()).eq("/play".chars())
+// === impl Piece ===
+
+impl Piece {
+    /// Whether it shows nothing at the edge of a message.
+    fn is_space(&self) -> bool {
+        match self {
+            Self::Text { text, in_pre, .. } => !in_pre && text.bytes().all(|byte| byte.is_ascii_whitespace()),
+            Self::Atom(name, _) => *name == "br",
+            Self::Open(_) | Self::Close(_) => false,
+        }
     }
+}
+
+/// Whether Campfire might take these pieces for a command to play a sound.
+fn plays(pieces: &[Piece]) -> bool {
+    let texts = pieces.iter().filter_map(|piece| match piece {
+        Piece::Text { text, .. } => Some(text.as_str()),
+        _ => None,
+    });
+    let mut characters = texts.flat_map(str::chars).peekable();
+    while let Some(blank) = characters.next_if(|c| is_blank(*c)) {
+        if blank == MUTE {
+            return false;
+        }
+    }
+    characters.filter(|c| !is_blank(*c)).take("/play".len()).eq("/play".chars())
 }
 
 fn closing_of_atom(element: &Element) -> &'static str {
     if matches!(element.name, "br" | "hr") { "" } else { "</action-text-attachment>" }
+}
+
+/// Where a word that is too long is cut: before what a reader sees as one character.
+fn cut_in(word: &str) -> usize {
+    let limit = word.floor_char_boundary(WORD_LIMIT);
+    let mut cursor = GraphemeCursor::new(limit, word.len(), true);
+    if cursor.is_boundary(word, 0) == Ok(true) {
+        return limit;
+    }
+    let before = cursor.prev_boundary(word, 0).ok().flatten().unwrap_or_default();
+    if limit - before > CLUSTER_LIMIT { limit } else { before }
 }
 
 fn ends_sentence(text: &str) -> bool {

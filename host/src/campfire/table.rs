@@ -1,7 +1,7 @@
 //! A table becomes lines of text whose columns are aligned, for a `pre`: Campfire shows no tables.
 //!
-//! Widths are those of a terminal: two columns for wide characters, none for combining ones. The result is at most
-//! [`MAX_ALIGNED`] bytes longer than the table's text; a table that would pass this is written unaligned.
+//! Widths are those of a terminal: two columns for wide characters, none for combining ones. A table whose columns
+//! would take more than [`MAX_ALIGNED`] is written unaligned, so that a few long cells can't make a flood of spaces.
 
 use unicode_width::UnicodeWidthStr;
 
@@ -13,7 +13,7 @@ use super::{
 /// Wider cells push the rest of their row aside instead of widening every row.
 const MAX_WIDTH: usize = 60;
 
-/// How many bytes aligning may add.
+/// How wide all rows may be together, in columns.
 const MAX_ALIGNED: usize = 64 * 1024;
 
 #[derive(Clone, Copy, PartialEq)]
@@ -45,7 +45,6 @@ pub(super) fn render(table: Element) -> (Vec<Node>, String) {
             *width = cell.width.min(MAX_WIDTH).max(*width);
         }
     }
-    // A row's cells stand under each other only if there is more than one row.
     let added =
         rows.iter().map(|row| widths[..row.cells.len()].iter().sum::<usize>()).fold(0, usize::saturating_add);
     if added > MAX_ALIGNED {
@@ -60,8 +59,8 @@ pub(super) fn render(table: Element) -> (Vec<Node>, String) {
             lines.push(rules.join("-+-"));
         }
     }
-    let text = lines.join("\n");
-    let text = if text.trim().is_empty() { String::new() } else { text };
+    let mut text = lines.join("\n");
+    text.truncate(text.trim_end().len());
     (outside, text)
 }
 
@@ -73,7 +72,6 @@ fn collect(nodes: Vec<Node>, in_head: bool, rows: &mut Vec<Row>, outside: &mut V
                     collect(element.children, element.name == "thead", rows, outside);
                 }
                 "tr" => rows.extend(row(&element, in_head)),
-                "td" | "th" => rows.push(Row { cells: vec![cell(&element)], is_header: in_head }),
                 _ => outside.extend(said(&[element.into()])),
             },
             text @ Node::Text(_) => outside.extend(said(&[text])),
