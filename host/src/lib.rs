@@ -1,15 +1,20 @@
 //! Hearth: a runtime for the bots of a Campfire.
 //!
 //! The floors, from the top; a module imports only from those below it:
-//! `cli` → `serve` → `webhook` · `playground` → `lane` → `turn` → `agent` · `plugin` · `campfire` → `store` →
-//! `config` → `id`.
+//! `cli` → `stage` → `serve` → `webhook` · `playground` · `toolchain` → `lane` → `turn` → `agent` · `plugin` · `campfire` →
+//! `store` → `config` → `id`.
 
 pub mod agent;
 pub mod campfire;
 pub mod cli;
 pub mod config;
 pub mod id;
+pub mod lane;
 pub mod playground;
 pub mod plugin;
+pub mod serve;
+pub mod stage;
 pub mod store;
 pub mod toolchain;
+pub mod turn;
+pub mod webhook;

@@ -1,4 +1,6 @@
-//! Hearth end to end, and the doubles it is tested against.
+//! Hearth end to end: a real host against the playground, and the doubles that the tests need besides.
 
+pub mod binary;
 pub mod claude_cli;
 pub mod messages_api;
+pub mod world;

@@ -80,9 +80,8 @@ pub struct Runner {
     starts: Arc<Semaphore>,
     /// Ends of processes that no turn waits for.
     endings: TaskTracker,
-    /// The CLI's version once it was found to fit. The built-in stand-in needs no check.
+    /// The CLI's version once it was found to fit.
     fitting: OnceCell<CliVersion>,
-    is_demo: bool,
 }
 
 /// One message for a bot's agent.
@@ -272,7 +271,6 @@ impl Runner {
             starts: Arc::new(Semaphore::new(starts.clamp(1, Semaphore::MAX_PERMITS))),
             endings: TaskTracker::new(),
             fitting: OnceCell::new(),
-            is_demo,
         })
     }
 
@@ -281,11 +279,27 @@ impl Runner {
         Turn::new(self, &request, &stop).run().await
     }
 
-    /// The agent's version, asked from it now.
+    /// The agent's version. It is asked once; the answer is kept if it fits.
     ///
     /// # Errors
-    /// It can't be started, or doesn't answer with a version within `deadlines.start`.
+    /// It can't be started, doesn't answer with a version within `deadlines.start`, or is too old to be safe.
     pub async fn version(&self) -> Result<CliVersion, AgentError> {
+        let fitting = async || {
+            let found = self.ask_version().await?;
+            let program = self.command.program.display().to_string();
+            if found.is_supported() { Ok(found) } else { Err(AgentError::TooOld { program, found }) }
+        };
+        self.fitting.get_or_try_init(fitting).await.copied()
+    }
+
+    /// Waits until every process of ended and dropped turns is gone: a few `deadlines.exit` at most.
+    pub async fn drained(&self) {
+        self.endings.close();
+        self.endings.wait().await;
+        self.endings.reopen();
+    }
+
+    async fn ask_version(&self) -> Result<CliVersion, AgentError> {
         let mut arguments = self.command.first_arguments.clone();
         arguments.push("--version".into());
         // It touches no file, so any folders do.
@@ -322,26 +336,6 @@ impl Runner {
             program: self.command.program.display().to_string(),
             answer: beginning_of(answer, VERSION_LIMIT),
         })
-    }
-
-    /// Waits until every process of ended and dropped turns is gone: a few `deadlines.exit` at most.
-    pub async fn drained(&self) {
-        self.endings.close();
-        self.endings.wait().await;
-        self.endings.reopen();
-    }
-
-    /// Refuses a CLI that is too old. Asked once; the answer is kept when it fits.
-    async fn check(&self) -> Result<(), AgentError> {
-        if self.is_demo {
-            return Ok(());
-        }
-        let check = async || {
-            let found = self.version().await?;
-            let program = self.command.program.display().to_string();
-            if found.is_supported() { Ok(found) } else { Err(AgentError::TooOld { program, found }) }
-        };
-        self.fitting.get_or_try_init(check).await.map(|_| ())
     }
 
     fn start(&self, launch: &Launch) -> Result<Process, AgentError> {

@@ -112,7 +112,7 @@ impl<'a> Turn<'a> {
     }
 
     async fn try_once(&mut self, session: Option<SessionId>, message: Uuid) -> Result<Attempt, Hindrance> {
-        self.within(self.runner.check()).await??;
+        self.within(self.runner.version()).await??;
         let launch = self.launch(session).await?;
         let permit = self.wait_for_start().await?;
         let clocks = Clocks::start(self.runner.deadlines, self.total);

@@ -1,1 +1,105 @@
-//! The command line.
+//! The command line: arguments in, one of the commands, an exit code out.
+//!
+//! Exit codes: 0 done · 1 it failed, and standard error says why and what to do · 2 the arguments are wrong.
+//! Results go to standard output, everything else to standard error.
+
+mod build;
+mod chat;
+mod check;
+mod logging;
+mod run;
+mod terminal;
+
+use std::{ffi::OsString, io, path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use miette::{IntoDiagnostic, Report};
+
+use crate::{
+    agent::demo,
+    config::{self, Config},
+};
+
+/// A runtime for Campfire bots.
+///
+/// Without a command, `hearth dev` runs: an embedded Campfire with the bots of the configuration.
+#[derive(Debug, Parser)]
+#[command(name = "hearth", version, about)]
+struct Arguments {
+    /// The configuration.
+    #[arg(long, global = true, default_value = "bots.toml", value_name = "FILE")]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the bots against the real Campfire.
+    Run,
+    /// Run the bots in the playground, an embedded Campfire, and print its address. The default.
+    Dev,
+    /// Look at everything that `run` needs, and say what is missing.
+    Check {
+        /// Print the webhook URLs whole, to paste them into Campfire. They contain the bots' secrets.
+        #[arg(long)]
+        show_secrets: bool,
+    },
+    /// Talk to a bot in the terminal, in a Campfire of its own.
+    Chat {
+        /// The bot's name in the configuration.
+        bot: String,
+    },
+    /// Build plugins.
+    Build(build::Build),
+    /// Print the JSON schema of the configuration, for editors.
+    Schema,
+    /// The deterministic stand-in for the Claude CLI. Takes the CLI's own arguments.
+    #[command(disable_help_flag = true)]
+    DemoAgent {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+}
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    // The stand-in takes the CLI's own flags, `--version` among them, so it is told apart before clap looks.
+    let arguments: Vec<String> = std::env::args().collect();
+    if arguments.get(1).is_some_and(|command| command == "demo-agent") {
+        let (input, output) = (io::BufReader::new(io::stdin()), io::stdout().lock());
+        let surroundings = demo::Environment::of_this_process();
+        return demo::run(&arguments[2..], &surroundings, input, output, io::stderr()).into();
+    }
+    match execute(Arguments::parse()) {
+        Ok(code) => code,
+        Err(report) => {
+            terminal::complain(&report);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(arguments: Arguments) -> Result<ExitCode, Report> {
+    let path = &arguments.config;
+    match arguments.command.unwrap_or(Command::Dev) {
+        Command::Run => on_runtime(run::run(Config::load(path)?)),
+        Command::Dev => on_runtime(run::dev(Config::load(path)?)),
+        Command::Check { show_secrets } => on_runtime(check::check(Config::load(path)?, show_secrets)),
+        Command::Chat { bot } => on_runtime(chat::chat(Config::load(path)?, bot)),
+        Command::Build(build) => on_runtime(build.run()),
+        Command::Schema => {
+            terminal::print(&serde_json::to_string_pretty(&config::schema()).into_diagnostic()?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::DemoAgent { .. } => unreachable!("told apart in main"),
+    }
+}
+
+fn on_runtime(command: impl Future<Output = Result<ExitCode, Report>>) -> Result<ExitCode, Report> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().into_diagnostic()?;
+    let ended = runtime.block_on(command);
+    // A thread that reads a terminal can't be ended; it must not hold the process.
+    runtime.shutdown_background();
+    ended
+}

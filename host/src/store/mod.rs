@@ -81,6 +81,8 @@ pub struct Begun {
     pub attempt: u32,
     /// As it was accepted.
     pub payload: String,
+    /// When it was accepted.
+    pub received_at: Timestamp,
     /// The lane's conversation, if one was kept and has not expired.
     pub session: Option<SessionId>,
     /// What an earlier attempt recorded for the room. Empty on a first attempt.

@@ -1,5 +1,7 @@
 //! What `wit-bindgen` makes of `plugins/wit/v1`: the types, the imports, and the macro that exports a plugin.
 
+#![allow(clippy::same_length_and_capacity, reason = "generated")]
+
 wit_bindgen::generate!({
     path: "../wit/v1",
     world: "bot",

@@ -17,7 +17,7 @@ pub(super) const FIND_DUPLICATE: &str = "SELECT 1 FROM event
 pub(super) const COUNT_UNFINISHED: &str = "SELECT count(*) FROM
     (SELECT 1 FROM event WHERE bot = ?1 AND room = ?2 AND ended_at IS NULL LIMIT ?3)";
 /// The lane's oldest unfinished event.
-pub(super) const FIND_OLDEST: &str = "SELECT sequence, id, attempt, payload FROM event
+pub(super) const FIND_OLDEST: &str = "SELECT sequence, id, attempt, payload, received_at FROM event
     WHERE bot = ?1 AND room = ?2 AND ended_at IS NULL ORDER BY sequence LIMIT 1";
 /// The lanes that have unfinished events.
 pub(super) const FIND_LANES: &str = "SELECT bot, room FROM event
@@ -83,13 +83,13 @@ pub(super) fn begin(
 ) -> Result<Option<Begun>, StoreError> {
     lanes::check(connection, lease)?;
     let lane = &lease.lane;
-    let oldest: Option<(i64, [u8; 16], u32, String)> = connection
+    let oldest: Option<(i64, [u8; 16], u32, String, i64)> = connection
         .prepare_cached(FIND_OLDEST)?
         .query_row(params![lane.bot.as_str(), lane.room.0.cast_signed()], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
         })
         .optional()?;
-    let Some((sequence, id, attempts_before, payload)) = oldest else { return Ok(None) };
+    let Some((sequence, id, attempts_before, payload, received_at)) = oldest else { return Ok(None) };
     let attempt = attempts_before.saturating_add(1);
     connection
         .prepare_cached("UPDATE event SET state = 'running', attempt = ?2 WHERE sequence = ?1")?
@@ -98,6 +98,7 @@ pub(super) fn begin(
         event: EventId(Uuid::from_bytes(id)),
         attempt,
         payload,
+        received_at: Timestamp(received_at),
         session: sessions::of_lane(connection, lane, now)?,
         parts: outbox::parts(connection, sequence)?,
     }))

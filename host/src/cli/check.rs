@@ -1,0 +1,93 @@
+//! `hearth check`: everything that `hearth run` needs, looked at without running it.
+
+use std::process::ExitCode;
+
+use miette::{IntoDiagnostic, Report};
+use secrecy::ExposeSecret;
+
+use super::terminal;
+use crate::{
+    agent::{AgentError, Runner},
+    config::{Bot, Config},
+    plugin::Loader,
+    serve::with_causes,
+    stage::webhook_url,
+};
+
+/// Checks configuration, secrets, plugins and agent; says what each bot's webhook URL is.
+pub(super) async fn check(config: Config, show_secrets: bool) -> Result<ExitCode, Report> {
+    let mut findings = Findings::default();
+    good(&format!("{} is well formed, with {} bots", config.path.display(), config.bots.len()));
+    if let Err(problems) = config.for_production() {
+        findings.failed = true;
+        terminal::print(&format!("{:?}", Report::new(problems)));
+    }
+
+    let loader = Loader::new().into_diagnostic()?;
+    for bot in config.bots.values() {
+        match loader.load(bot, 1).await {
+            Ok(generation) => good(&format!("{}: {:?}", bot.name, generation.plugin)),
+            Err(error) => {
+                findings.bad(&format!("{}: {}: {}", bot.name, bot.plugin.display(), with_causes(&error)));
+            }
+        }
+    }
+    match agent(&config).await {
+        Ok(version) => good(&format!("the agent is {version}")),
+        Err(error) => findings.bad(&with_causes(&error)),
+    }
+    if let Some(advice) = credentials(&config) {
+        note(advice);
+    }
+    for bot in config.bots.values() {
+        if let Some(url) = webhook(&config, bot, show_secrets) {
+            terminal::print(&format!("  {}: webhook URL {url}", bot.name));
+        }
+    }
+    if !show_secrets && config.bots.values().any(|bot| bot.webhook_secret.is_some()) {
+        note("`hearth check --show-secrets` prints the webhook URLs whole, to paste them into Campfire");
+    }
+    Ok(if findings.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+async fn agent(config: &Config) -> Result<String, AgentError> {
+    let runner = Runner::new(config.agent.clone(), config.host.data_dir.clone())?;
+    let version = runner.version().await?;
+    Ok(version.to_string())
+}
+
+/// What to do if the real CLI would start without credentials.
+fn credentials(config: &Config) -> Option<&'static str> {
+    const ONE_OF: [&str; 3] = ["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"];
+    let present = ONE_OF.iter().any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
+    (!config.agent.is_demo && !present).then_some(
+        "none of ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN and CLAUDE_CODE_OAUTH_TOKEN is set, so the agent may be unable to reach a model",
+    )
+}
+
+fn webhook(config: &Config, bot: &Bot, show_secrets: bool) -> Option<String> {
+    let secret = bot.webhook_secret.as_ref()?;
+    let shown = if show_secrets { secret.expose_secret() } else { "****" };
+    Some(webhook_url(&config.host.public_url, &bot.name, shown).to_string())
+}
+
+fn good(text: &str) {
+    terminal::print(&format!("✓ {text}"));
+}
+
+fn note(text: &str) {
+    terminal::print(&format!("! {text}"));
+}
+
+/// Whether anything that was found is bad.
+#[derive(Default)]
+struct Findings {
+    failed: bool,
+}
+
+impl Findings {
+    fn bad(&mut self, text: &str) {
+        self.failed = true;
+        terminal::print(&format!("✗ {text}"));
+    }
+}

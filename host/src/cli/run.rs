@@ -1,0 +1,83 @@
+//! `hearth run` and `hearth dev`: a host until a signal ends it.
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    process::ExitCode,
+};
+
+use miette::{IntoDiagnostic, Report, miette};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+
+use super::{logging, terminal};
+use crate::{config::Config, playground::Options, serve::Hearth, stage::Stage};
+
+/// Where the playground's page is, if the port is free.
+const PAGE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8788);
+
+/// Runs the bots against the real Campfire.
+pub(super) async fn run(config: Config) -> Result<ExitCode, Report> {
+    logging::start("info");
+    config.for_production()?;
+    let listener = bind(config.host.listen).await?;
+    let (listen, bots) = (config.host.listen, config.bots.len());
+    let hearth = Hearth::start(config).await.into_diagnostic()?;
+    tracing::info!(%listen, bots, "hearth is up");
+    hearth.serve(listener, signalled()?).await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs the bots in the playground.
+pub(super) async fn dev(config: Config) -> Result<ExitCode, Report> {
+    logging::start("info");
+    let stage = Stage::set(config, "playground", PAGE, Options::default()).await.into_diagnostic()?;
+    let agent = if stage.config.agent.is_demo {
+        "the demo agent (set `[agent] command = \"claude\"` in bots.toml for the real one)"
+    } else {
+        "the agent of bots.toml"
+    };
+    let names = stage.config.bots.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let hearth = Hearth::start(stage.config).await.into_diagnostic()?;
+    terminal::print(&format!(
+        "\n  Hearth is up. Open http://{}/ and write to {names}.\n  Answers come from {agent}. Ctrl-C ends it.\n",
+        stage.page.address,
+    ));
+    hearth.serve(stage.webhooks, signalled()?).await;
+    stage.playground.close();
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, Report> {
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            miette!(help = "end what listens there, or set another `listen` in [host]", "{address} is in use")
+        }
+        _ => miette!(
+            help = "set an address of this machine as `listen` in [host]",
+            "can't listen on {address}: {error}"
+        ),
+    })
+}
+
+/// Ends with the first SIGTERM or Ctrl-C; a second one ends the process at once.
+fn signalled() -> Result<impl Future<Output = ()>, Report> {
+    let mut terminate = signal(SignalKind::terminate()).into_diagnostic()?;
+    let mut interrupt = signal(SignalKind::interrupt()).into_diagnostic()?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            tracing::warn!("a second signal: ending at once; what was running is in the inbox");
+            std::process::exit(130);
+        });
+    })
+}

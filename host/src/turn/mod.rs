@@ -1,0 +1,339 @@
+//! One message's way: the plugin decides, the agent is asked, the plugin formats, the outbox posts, the journal keeps.
+//!
+//! Invariants:
+//! - A turn holds one generation of its bot from the first call to the last.
+//! - Whatever fails, the event ends: the room gets an answer or one sentence from [`face`], the log gets the cause.
+//!   Only a store that fails, a lost lease or the host's closing leave the event unfinished, to be begun again.
+//! - What is posted was recorded first. A turn that finds recorded parts only posts: it asks nobody again.
+
+mod deliver;
+mod face;
+mod outgoing;
+
+use std::sync::Arc;
+
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+use uuid::Uuid;
+
+use self::{
+    deliver::{Delivered, Delivery, Errand},
+    face::Face,
+    outgoing::Outgoing,
+};
+use crate::{
+    agent::{self, Report, Runner},
+    campfire::{Client, Incoming, Target},
+    config::Bot,
+    id::{LaneKey, RoomId, Timestamp, TurnId},
+    plugin::{
+        Answer, CallError, Decision, Event, Failure, Generation, Message, Outcome, Prompt, Room, Roster, User,
+    },
+    store::{Begun, End, JournalRow, Lease, OutboxPart, PartState, SessionChange, Store, StoreError},
+};
+
+/// How often an event is begun before it is given up: a message that brings the host down must not do so for ever.
+const ATTEMPTS: u32 = 3;
+/// The reaction that says "seen, thinking".
+const SEEN: &str = "👀";
+
+/// What turns need; shared by all lanes.
+pub struct Turns {
+    store: Arc<dyn Store>,
+    roster: Arc<Roster>,
+    agents: Runner,
+    delivery: Delivery,
+}
+
+/// What a turn came to, before it is posted.
+struct Answered {
+    /// What goes to the room.
+    parts: Vec<Outgoing>,
+    /// In one word, for the journal.
+    outcome: &'static str,
+    end: End,
+    session: SessionChange,
+    /// For the journal.
+    details: serde_json::Value,
+}
+
+// === impl Turns ===
+
+impl Turns {
+    /// Turns over these.
+    pub fn new(store: Arc<dyn Store>, roster: Arc<Roster>, agents: Runner, client: Client) -> Self {
+        Self { store, roster, agents, delivery: Delivery::new(client) }
+    }
+
+    /// Answers an event, and ends it. Returns soon after `stop`, with the event unfinished.
+    ///
+    /// # Errors
+    /// If the store fails or the lease is lost; the event stays unfinished.
+    pub async fn run(&self, lease: &Lease, begun: Begun, stop: CancellationToken) -> Result<(), StoreError> {
+        let turn = TurnId::random();
+        let span = tracing::info_span!("turn", %turn, attempt = begun.attempt);
+        self.answer(lease, begun, &turn, &stop).instrument(span).await
+    }
+
+    /// Tells a room that its lane is full.
+    pub async fn tell_full(&self, lane: &LaneKey) {
+        let target = self.roster.bot(lane.bot.as_str()).and_then(|seat| target(&seat.bot, lane.room));
+        if let Some(target) = target {
+            self.delivery.tell(&target, face::FULL).await;
+        }
+    }
+
+    async fn answer(
+        &self,
+        lease: &Lease,
+        begun: Begun,
+        turn: &TurnId,
+        stop: &CancellationToken,
+    ) -> Result<(), StoreError> {
+        let started_at = Timestamp::now();
+        let lane = &lease.lane;
+        let seat = self.roster.bot(lane.bot.as_str());
+        let incoming = serde_json::from_str::<Incoming>(&begun.payload);
+        let target = seat.as_ref().and_then(|seat| target(&seat.bot, lane.room));
+        let row = |outcome: &str, details| JournalRow {
+            turn: turn.clone(),
+            event: begun.event,
+            lane: lane.clone(),
+            attempt: begun.attempt,
+            started_at,
+            ended_at: Timestamp::now(),
+            outcome: outcome.to_owned(),
+            details,
+        };
+        let (Some(seat), Some(target), Ok(incoming)) = (seat, target, incoming) else {
+            // Nobody could be told: there is no bot, no key, or no message to speak of.
+            tracing::error!(
+                "the event can't be answered: its bot is gone from bots.toml, or its record is broken"
+            );
+            let row = row("unanswerable", json!({}));
+            return self.store.finish(lease, begun.event, End::Failed, SessionChange::Keep, row).await;
+        };
+
+        let resumed = !begun.parts.is_empty();
+        let (mut answered, parts) = if resumed {
+            (Answered::resumed(), begun.parts)
+        } else {
+            let answered = tokio::select! {
+                answered = self.decide(&begun, &seat.bot, seat.generation.as_deref(), &incoming, &target, turn, stop) => answered,
+                () = stop.cancelled() => return Ok(()),
+            };
+            if stop.is_cancelled() {
+                return Ok(());
+            }
+            let contents = answered.parts.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>();
+            // These are strings and numbers; serialising them can't fail.
+            let contents = contents.unwrap_or_default();
+            if !contents.is_empty() {
+                self.store.record_parts(lease, begun.event, contents.clone(), answered.session).await?;
+            }
+            (answered, planned(contents))
+        };
+        let errand = Errand {
+            store: &*self.store,
+            lease,
+            event: begun.event,
+            trigger: incoming.message.id,
+            target: &target,
+            stop,
+        };
+        let Some(delivered) = self.delivery.post(&errand, parts, resumed).await? else { return Ok(()) };
+        answered.add(&delivered);
+        tracing::info!(outcome = answered.outcome, posted = delivered.posted.len(), "the turn ended");
+        let row = row(answered.outcome, answered.details);
+        self.store.finish(lease, begun.event, answered.end, answered.session, row).await
+    }
+
+    /// Everything from the message to the parts; asks the plugin and the agent, posts nothing but the reaction.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one story, told in one place; a struct would only rename them"
+    )]
+    async fn decide(
+        &self,
+        begun: &Begun,
+        bot: &Bot,
+        generation: Option<&Generation>,
+        incoming: &Incoming,
+        target: &Target,
+        turn: &TurnId,
+        stop: &CancellationToken,
+    ) -> Answered {
+        let Some(generation) = generation else {
+            tracing::error!("the bot's plugin is not loaded; see the log of the start, or `hearth check`");
+            return Answered::face(Face::Plugin, turn, "plugin-missing");
+        };
+        if begun.attempt > ATTEMPTS {
+            tracing::error!("the event was begun {ATTEMPTS} times and never ended");
+            return Answered::face(Face::GivenUp, turn, "given-up").with(generation);
+        }
+        let event = event(bot, incoming, begun.received_at);
+        let answered = match generation.on_message(&event).await {
+            Err(error) => Answered::plugin_failed(&error, turn),
+            Ok(Decision::Ignore) => Answered::new(Vec::new(), "ignored"),
+            Ok(Decision::Reply(parts)) => Answered::new(Outgoing::from_parts(parts), "replied"),
+            Ok(Decision::Ask(prompt)) => {
+                let asked = self.agents.run(request(begun, bot, incoming.room.id, prompt), stop.clone());
+                let (report, ()) =
+                    tokio::join!(asked, self.delivery.boost(target, incoming.message.id, SEEN));
+                formatted(generation, &event, report, turn).await
+            }
+        };
+        answered.with(generation)
+    }
+}
+
+/// The plugin's words for the agent's outcome, and what the host adds.
+async fn formatted(generation: &Generation, event: &Event, report: Report, turn: &TurnId) -> Answered {
+    let verdict = face::verdict(&report.outcome);
+    let word = verdict.map_or_else(face::word, |_| "answered");
+    if let Some(cause) = &report.cause {
+        tracing::warn!(outcome = word, cause, "the agent had trouble");
+    }
+    let outcome = match verdict {
+        Ok(text) => Outcome::Completed(Answer {
+            text: text.to_owned(),
+            turns: report.usage.turns,
+            cost_usd: report.usage.cost_usd,
+            memory_lost: report.memory_lost,
+            attributes: Vec::new(),
+        }),
+        Err(kind) => Outcome::Failed(Failure {
+            kind,
+            sentence: Face::Agent(kind).sentence(turn),
+            attributes: Vec::new(),
+        }),
+    };
+    let mut parts = if report.memory_lost { Outgoing::sentence(face::MEMORY_LOST) } else { Vec::new() };
+    let answered = match generation.format_reply(event, &outcome).await {
+        Ok(formatted) => {
+            parts.extend(Outgoing::from_parts(formatted));
+            Answered::new(parts, word)
+        }
+        Err(error) => Answered::plugin_failed(&error, turn),
+    };
+    let session = match report.session {
+        Some(session) => SessionChange::Set(session, Timestamp::now().after(generation.bot.session_ttl)),
+        None if report.memory_lost => SessionChange::Forget,
+        None => SessionChange::Keep,
+    };
+    answered.with_agent(&report, session)
+}
+
+// === impl Answered ===
+
+impl Answered {
+    fn new(parts: Vec<Outgoing>, outcome: &'static str) -> Self {
+        Self { parts, outcome, end: End::Done, session: SessionChange::Keep, details: json!({}) }
+    }
+
+    /// No answer of its own: one sentence.
+    fn face(face: Face, turn: &TurnId, outcome: &'static str) -> Self {
+        Self { end: End::Failed, ..Self::new(Outgoing::sentence(&face.sentence(turn)), outcome) }
+    }
+
+    fn plugin_failed(error: &CallError, turn: &TurnId) -> Self {
+        tracing::error!(%error, "the plugin failed");
+        let mut answered = Self::face(Face::Plugin, turn, "plugin-failed");
+        answered.details["cause"] = json!(error.to_string());
+        answered
+    }
+
+    /// An earlier attempt got as far as the outbox; what it knew besides is lost with it.
+    fn resumed() -> Self {
+        Self::new(Vec::new(), "resumed")
+    }
+
+    fn with(mut self, generation: &Generation) -> Self {
+        let plugin = &generation.plugin;
+        self.details["plugin"] = json!({
+            "name": plugin.name,
+            "version": plugin.version,
+            "hash": plugin.hash.to_string(),
+            "generation": generation.number,
+        });
+        self
+    }
+
+    fn with_agent(mut self, report: &Report, session: SessionChange) -> Self {
+        self.session = session;
+        let (usage, timings) = (&report.usage, &report.timings);
+        self.details["agent"] = json!({
+            "session": report.session,
+            "memory-lost": report.memory_lost,
+            "cause": report.cause,
+            "cost-usd": usage.cost_usd,
+            "turns": usage.turns,
+            "input-tokens": usage.input_tokens,
+            "output-tokens": usage.output_tokens,
+            "cache-read-tokens": usage.cache_read_tokens,
+            "cache-creation-tokens": usage.cache_creation_tokens,
+            "gate-ms": timings.gate.as_millis(),
+            "first-event-ms": timings.first_event.map(|time| time.as_millis()),
+            "total-ms": timings.total.as_millis(),
+        });
+        self
+    }
+
+    fn add(&mut self, delivered: &Delivered) {
+        if delivered.failed > 0 {
+            self.end = End::Failed;
+            self.outcome = "not-posted";
+        }
+        self.details["posted"] = json!(delivered.posted);
+        if delivered.uncertain + delivered.failed > 0 {
+            self.details["uncertain"] = json!(delivered.uncertain);
+            self.details["failed"] = json!(delivered.failed);
+            self.details["post-cause"] = json!(delivered.cause);
+        }
+    }
+}
+
+// === From one floor's words to another's ===
+
+/// Where the bot's answers go; none without a key or a Campfire.
+fn target(bot: &Bot, room: RoomId) -> Option<Target> {
+    Some(Target { base: bot.campfire_url.clone()?, room, bot_key: bot.bot_key.clone()? })
+}
+
+fn event(bot: &Bot, incoming: &Incoming, received_at: Timestamp) -> Event {
+    Event {
+        bot: bot.name.to_string(),
+        user: User { id: incoming.user.id.0, name: incoming.user.name.clone(), attributes: Vec::new() },
+        room: Room { id: incoming.room.id.0, name: incoming.room.name.clone(), attributes: Vec::new() },
+        message: Message {
+            id: incoming.message.id.0,
+            text: incoming.message.text.clone(),
+            html: incoming.message.html.clone(),
+            attributes: Vec::new(),
+        },
+        received_at: u64::try_from(received_at.0).unwrap_or_default(),
+        attributes: Vec::new(),
+    }
+}
+
+fn request(begun: &Begun, bot: &Bot, room: RoomId, prompt: Prompt) -> agent::Request {
+    agent::Request {
+        bot: bot.name.clone(),
+        room,
+        session: begun.session,
+        // One id an attempt: the CLI answers a repeated one with nothing, and an attempt that was cut off gave no answer.
+        message: Uuid::new_v5(&begun.event.0, &begun.attempt.to_be_bytes()),
+        prompt: prompt.text,
+        system_prompt: prompt.system_prompt.or_else(|| bot.system_prompt.clone()),
+        model: prompt.model.or_else(|| bot.model.clone()),
+        max_turns: bot.max_turns,
+        budget_usd: bot.budget_usd_turn,
+        builtin_tools: bot.builtin_tools.clone(),
+    }
+}
+
+fn planned(contents: Vec<String>) -> Vec<OutboxPart> {
+    let parts = (0..).zip(contents);
+    parts.map(|(index, content)| OutboxPart { index, content, state: PartState::Planned }).collect()
+}

@@ -1,0 +1,234 @@
+//! Campfire in: every accepted webhook is in the inbox before it is acknowledged, and **every** answer is bare.
+//!
+//! Campfire posts whatever it is answered into the room: a text as a message, anything else with a Content-Type as a
+//! file, whatever the status. So no answer of this listener has a body or a Content-Type. The type of the response,
+//! [`Bare`], has no room for a body, and [`bare`] is the only place that makes one.
+//!
+//! - 204: taken, or nothing to do (a duplicate, an event of a kind that is not known, a room the bot does not serve).
+//! - 400 not JSON · 404 unknown bot or wrong secret · 405 not POST · 408 the body came too slowly · 413 too large ·
+//!   415 not JSON by its own word · 500 a bug · 503 the store did not take it in time.
+//!
+//! Campfire tries once and waits seven seconds; nothing here takes as long.
+
+use std::{convert::Infallible, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::{Body, Incoming},
+    header,
+    service::service_fn,
+};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+};
+use secrecy::{ExposeSecret, SecretString};
+use subtle::ConstantTimeEq;
+use tokio::{net::TcpListener, sync::Semaphore, time::timeout};
+
+use crate::{
+    campfire::{self, Webhook},
+    config::Bot,
+    id::{EventId, LaneKey, Timestamp},
+    lane::Lanes,
+    plugin::Roster,
+    store::{Acceptance, NewEvent, StoreError},
+};
+
+/// An answer that can't say anything.
+type Bare = Response<Empty<Bytes>>;
+
+/// How long a client may take to send its request's head, and then its body.
+const HEAD_PATIENCE: Duration = Duration::from_secs(5);
+const BODY_PATIENCE: Duration = Duration::from_secs(5);
+/// How long the store may take. Longer than it ever needs, and short of Campfire's seven seconds.
+const STORE_PATIENCE: Duration = Duration::from_secs(1);
+/// Connections at once. More wait in the socket's backlog.
+const CONNECTIONS: usize = 1024;
+/// How long open connections may take to end at shutdown.
+const CLOSING_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Takes webhooks in.
+pub struct Door {
+    /// Whose webhooks are known.
+    pub roster: Arc<Roster>,
+    /// Where what came is put.
+    pub inbox: Arc<dyn Inbox>,
+    /// The largest body, in bytes.
+    pub max_body: usize,
+}
+
+/// Keeps what came, durably, before it answers.
+#[async_trait]
+pub trait Inbox: Send + Sync {
+    /// Takes an event.
+    ///
+    /// # Errors
+    /// If it could not be kept; then it was not taken.
+    async fn accept(&self, event: NewEvent) -> Result<Acceptance, StoreError>;
+}
+
+#[async_trait]
+impl Inbox for Lanes {
+    async fn accept(&self, event: NewEvent) -> Result<Acceptance, StoreError> {
+        self.accept(event).await
+    }
+}
+
+/// Serves the door until `shutdown`, then lets open requests end.
+pub async fn serve(door: Arc<Door>, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+    let connections = Arc::new(Semaphore::new(CONNECTIONS));
+    let graceful = GracefulShutdown::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let accepted = async {
+            let permit = Arc::clone(&connections).acquire_owned().await;
+            (permit, listener.accept().await)
+        };
+        let (permit, stream) = tokio::select! {
+            () = &mut shutdown => break,
+            (permit, accepted) = accepted => match accepted {
+                Ok((stream, _)) => (permit, stream),
+                Err(error) => {
+                    // Mostly too many open files: the loop must not spin until one is closed.
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            },
+        };
+        let door = Arc::clone(&door);
+        let service = service_fn(move |request| {
+            let door = Arc::clone(&door);
+            async move { Ok::<_, Infallible>(door.answer(request).await) }
+        });
+        let connection = hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_PATIENCE)
+            .serve_connection(TokioIo::new(stream), service);
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            // What goes wrong on a connection is the client's business: it broke off, or was too slow.
+            let _ = connection.await;
+            drop(permit);
+        });
+    }
+    drop(listener);
+    let _ = timeout(CLOSING_PATIENCE, graceful.shutdown()).await;
+}
+
+/// The one maker of answers.
+fn bare(status: StatusCode) -> Bare {
+    let mut response = Response::new(Empty::new());
+    *response.status_mut() = status;
+    response
+}
+
+// === impl Door ===
+
+impl Door {
+    /// Answers one request; a bug in here too ends in a bare answer.
+    async fn answer(&self, request: Request<Incoming>) -> Bare {
+        let answer = AssertUnwindSafe(self.take(request)).catch_unwind().await;
+        let status = answer.unwrap_or_else(|_| {
+            tracing::error!("a webhook caused a panic; the message is lost");
+            StatusCode::INTERNAL_SERVER_ERROR
+        });
+        bare(status)
+    }
+
+    async fn take<B>(&self, request: Request<B>) -> StatusCode
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let Some(bot) = self.addressee(request.uri().path()) else { return StatusCode::NOT_FOUND };
+        if request.method() != Method::POST {
+            return StatusCode::METHOD_NOT_ALLOWED;
+        }
+        if !says_json(&request) {
+            return StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        }
+        if request.body().size_hint().lower() > self.max_body as u64 {
+            tracing::warn!(bot = %bot.name, limit = self.max_body, "a webhook was too large; raise `max-body` in [host] if it should be taken");
+            return StatusCode::PAYLOAD_TOO_LARGE;
+        }
+        let body = Limited::new(request.into_body(), self.max_body).collect();
+        match timeout(BODY_PATIENCE, body).await {
+            Err(_) => StatusCode::REQUEST_TIMEOUT,
+            Ok(Err(error)) if error.is::<LengthLimitError>() => StatusCode::PAYLOAD_TOO_LARGE,
+            Ok(Err(_)) => StatusCode::BAD_REQUEST,
+            Ok(Ok(body)) => self.accept(&bot, &body.to_bytes()).await,
+        }
+    }
+
+    /// The bot that `/hooks/<bot>/<secret>` names, if the secret is right. An unknown bot and a wrong secret take as
+    /// long and look the same.
+    fn addressee(&self, path: &str) -> Option<Arc<Bot>> {
+        let (name, secret) = path.strip_prefix("/hooks/")?.split_once('/')?;
+        let bot = self.roster.bot(name).map(|seat| seat.bot);
+        let nobody = SecretString::from("no bot has this secret, since it is not of the alphabet");
+        let expected = bot.as_ref().and_then(|bot| bot.webhook_secret.as_ref()).unwrap_or(&nobody);
+        let right: bool = expected.expose_secret().as_bytes().ct_eq(secret.as_bytes()).into();
+        bot.filter(|_| right)
+    }
+
+    async fn accept(&self, bot: &Bot, body: &[u8]) -> StatusCode {
+        let mut message = match campfire::parse(body) {
+            Ok(Webhook::Message(message)) => message,
+            Ok(Webhook::Other { kind }) => {
+                tracing::debug!(bot = %bot.name, kind, "a webhook of another kind was passed over");
+                return StatusCode::NO_CONTENT;
+            }
+            Err(error) => {
+                tracing::warn!(bot = %bot.name, %error, "a webhook could not be read");
+                return StatusCode::BAD_REQUEST;
+            }
+        };
+        let room = message.room.id;
+        if !bot.rooms.is_empty() && !bot.rooms.contains(&room) {
+            tracing::info!(bot = %bot.name, %room, "a message from a room that the bot's `rooms` does not name was passed over");
+            return StatusCode::NO_CONTENT;
+        }
+        let content_hash = message.content_hash();
+        if let Some(key) = &bot.bot_key {
+            message.redact(key.expose_secret());
+        }
+        let Ok(payload) = serde_json::to_string(&message) else { return StatusCode::INTERNAL_SERVER_ERROR };
+        let event = NewEvent {
+            id: EventId::new(),
+            lane: LaneKey { bot: bot.name.clone(), room },
+            message: message.message.id,
+            kind: message.kind.clone(),
+            content_hash,
+            payload,
+            received_at: Timestamp::now(),
+        };
+        let lane = event.lane.clone();
+        match timeout(STORE_PATIENCE, self.inbox.accept(event)).await {
+            Ok(Ok(_)) => StatusCode::NO_CONTENT,
+            Ok(Err(error)) => {
+                tracing::error!(%lane, %error, "a message could not be taken in");
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Err(_) => {
+                tracing::error!(%lane, "a message was not taken in within {STORE_PATIENCE:?}");
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+        }
+    }
+}
+
+/// Whether the request calls itself JSON, or nothing.
+fn says_json<B>(request: &Request<B>) -> bool {
+    let Some(kind) = request.headers().get(header::CONTENT_TYPE) else { return true };
+    let kind = kind.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    kind.eq_ignore_ascii_case("application/json") || kind.to_ascii_lowercase().ends_with("+json")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,36 @@
+//! The `hearth` binary, built when it is first needed.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
+
+/// The repository.
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests are a folder of the repository")
+}
+
+/// The path of `hearth`, up to date.
+pub fn path() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        #[expect(clippy::disallowed_methods, reason = "the tests build the binary that they run")]
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--locked", "--package", "hearth"])
+            .current_dir(repository())
+            .status()
+            .expect("cargo runs");
+        assert!(built.success(), "hearth does not build");
+        let tests = std::env::current_exe().expect("a test knows its own path");
+        tests.ancestors().nth(2).expect("tests are in target/<profile>/deps").join("hearth")
+    })
+}
+
+/// The guest of that name, built by `tests/run`.
+pub fn guest(name: &str) -> PathBuf {
+    let folder = std::env::var_os("HEARTH_TEST_GUESTS").expect(
+        "HEARTH_TEST_GUESTS is not set: these tests run from tests/run, which builds the guests first",
+    );
+    Path::new(&folder).join(format!("{name}.wasm"))
+}

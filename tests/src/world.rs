@@ -1,0 +1,174 @@
+//! A deployment on the stage: a real host in this process, the playground as its Campfire, everything in a folder of
+//! its own that goes away with it.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::Path,
+    time::Duration,
+};
+
+use hearth::{
+    config::Config,
+    id::{BotName, LaneKey, RoomId, UserId},
+    lane::Lanes,
+    playground::{Message, Options, Playground},
+    serve::Hearth,
+    stage::{Page, Stage},
+    store::{JournalRow, SqliteStore, Store},
+};
+use secrecy::ExposeSecret;
+use tempfile::TempDir;
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use crate::binary;
+
+/// How long anything may take that ought to happen. Long, since machines are slow at times; no test waits for it.
+pub const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Any free port of this machine.
+const ANY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// The `[agent]` of a deployment that the demo agent answers.
+pub fn demo_agent() -> String {
+    format!("[agent]\ncommand = ['{}', \"demo-agent\"]\n", binary::path().display())
+}
+
+/// A deployment and its Campfire.
+pub struct World {
+    /// As the host runs it.
+    pub config: Config,
+    /// Its Campfire.
+    pub playground: Playground,
+    /// Where webhooks are taken; the same over restarts.
+    pub address: SocketAddr,
+    rooms: std::collections::BTreeMap<BotName, RoomId>,
+    host: Option<Host>,
+    _page: Page,
+    _folder: TempDir,
+}
+
+struct Host {
+    lanes: Lanes,
+    ended: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl World {
+    /// A running deployment of these `[bots]`, answered by the demo agent.
+    pub async fn new(bots: &str) -> Self {
+        let agent = demo_agent();
+        Self::with(&format!("{agent}\n{bots}"), Options::default()).await
+    }
+
+    /// A running deployment of this bots.toml. Plugins are looked up among the committed ones.
+    pub async fn with(toml: &str, options: Options) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let plugins = binary::repository().join("plugins/dist");
+        let host = format!(
+            "[host]\nlisten = \"{ANY}\"\nplugins = '{}'\nshutdown-grace = \"10s\"\n",
+            plugins.display()
+        );
+        // Keys of the test's own [host] join these.
+        let toml = match toml.split_once("[host]\n") {
+            Some((before, after)) => format!("{before}{host}{after}"),
+            None => format!("{host}\n{toml}"),
+        };
+        let path = folder.path().join("bots.toml");
+        let config = Config::parse(&path, &toml, &|_| None).expect("the test's bots.toml is right");
+        let stage = Stage::set(config, "data", ANY, options).await.expect("ports are free");
+        let address = stage.webhooks.local_addr().expect("a listener has an address");
+        let mut world = Self {
+            config: stage.config,
+            playground: stage.playground,
+            address,
+            rooms: stage.rooms,
+            host: None,
+            _page: stage.page,
+            _folder: folder,
+        };
+        world.start_on(stage.webhooks).await;
+        world
+    }
+
+    /// Starts the host again, at the address it had.
+    pub async fn start(&mut self) {
+        let listener = TcpListener::bind(self.address).await.expect("the address is free again");
+        self.start_on(listener).await;
+    }
+
+    async fn start_on(&mut self, listener: TcpListener) {
+        let hearth = Hearth::start(self.config.clone()).await.expect("the host starts");
+        let (lanes, ended) = (hearth.lanes().clone(), CancellationToken::new());
+        let task = tokio::spawn(hearth.serve(listener, ended.clone().cancelled_owned()));
+        self.host = Some(Host { lanes, ended, task });
+    }
+
+    /// Ends the host as SIGTERM would.
+    pub async fn stop(&mut self) {
+        let host = self.host.take().expect("the host runs");
+        host.ended.cancel();
+        host.task.await.expect("the host ends well");
+    }
+
+    /// The host's lanes.
+    pub fn lanes(&self) -> &Lanes {
+        &self.host.as_ref().expect("the host runs").lanes
+    }
+
+    /// The direct room of the bot and you.
+    pub fn room(&self, bot: &str) -> RoomId {
+        self.rooms[&BotName::from(bot)]
+    }
+
+    /// The path at which the bot takes webhooks.
+    pub fn hook(&self, bot: &str) -> String {
+        let secret = self.config.bots[&BotName::from(bot)]
+            .webhook_secret
+            .as_ref()
+            .expect("on the stage, bots have secrets");
+        format!("/hooks/{bot}/{}", secret.expose_secret())
+    }
+
+    /// Says something and waits for the next thing that somebody else posts in that room.
+    pub async fn ask(&self, room: RoomId, text: &str) -> Message {
+        self.ask_as(self.playground.you(), room, text).await
+    }
+
+    /// The same as somebody else.
+    pub async fn ask_as(&self, author: UserId, room: RoomId, text: &str) -> Message {
+        let said = self.playground.say(author, room, text).expect("it can be said");
+        let answer =
+            self.playground.wait_for(room, |message| message.id > said && message.author != author, PATIENCE);
+        answer.await.unwrap_or_else(|| panic!("no answer to {text:?} within {PATIENCE:?}"))
+    }
+
+    /// Waits until nothing is left to do.
+    pub async fn drained(&self) {
+        tokio::time::timeout(PATIENCE, self.lanes().drained()).await.expect("the lanes drain");
+    }
+
+    /// The journal, newest first. Ends the host: its store is its own while it runs.
+    pub async fn journal(mut self, bot: &str) -> Vec<JournalRow> {
+        self.stop().await;
+        let store = self.store();
+        store.journal(Some(&BotName::from(bot)), 1000).await.expect("the journal can be read")
+    }
+
+    /// The store of a host that does not run.
+    pub fn store(&self) -> SqliteStore {
+        assert!(self.host.is_none(), "the host runs, and its store is its own");
+        let hearth::config::StoreLocation::Sqlite(path) = &self.config.store;
+        SqliteStore::open(path).expect("the store opens")
+    }
+
+    /// The lane of the bot in its direct room.
+    pub fn lane(&self, bot: &str) -> LaneKey {
+        LaneKey { bot: BotName::from(bot), room: self.room(bot) }
+    }
+
+    /// Where agents keep their things.
+    pub fn agents(&self) -> impl AsRef<Path> {
+        self.config.host.data_dir.join("agents")
+    }
+}

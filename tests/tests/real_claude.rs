@@ -1,0 +1,152 @@
+//! The main job with the real `claude` CLI: webhook → plugin → CLI → a Messages API on loopback → the room.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
+use std::os::unix::fs::PermissionsExt;
+
+use hearth::playground::Options;
+use hearth_tests::{
+    claude_cli,
+    messages_api::MessagesApi,
+    world::{PATIENCE, World},
+};
+
+/// Two bots on the real CLI, which asks `api` and nobody else.
+async fn world(api: &MessagesApi) -> World {
+    world_with(&format!("\"ANTHROPIC_BASE_URL={}\", \"ANTHROPIC_API_KEY=sk-dummy\"", api.url())).await
+}
+
+async fn world_with(variables: &str) -> World {
+    let claude = claude_cli::path();
+    let toml = format!(
+        "[agent]\ncommand = [\"env\", {variables}, '{}']\n\
+         [bots.assistant]\nplugin = \"assistant\"\nsystem-prompt = \"You are the tests' assistant.\"\n\
+         [bots.pirate]\nplugin = \"assistant\"\n[bots.pirate.settings]\npersona = \"You are a pirate.\"\n",
+        claude.display()
+    );
+    World::with(&toml, Options::default()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_turns_in_one_room_share_their_memory_over_a_restart_of_the_host() {
+    let api = MessagesApi::start();
+    let mut world = world(&api).await;
+    let room = world.room("assistant");
+    let first = world.ask(room, "the launch code is 4711").await;
+    assert!(first.plain.contains("4711"), "the double quotes what it was told: {}", first.plain);
+    world.drained().await;
+    world.stop().await;
+    world.start().await;
+
+    let second = world.ask(room, "RECALL").await;
+    assert!(second.plain.contains("the launch code is 4711"), "{}", second.plain);
+    let requests = api.requests();
+    let last = requests.last().unwrap();
+    assert!(last.system().contains("You are the tests' assistant."), "{}", last.system());
+    assert!(
+        last.user_texts().iter().any(|text| text.contains("\"You\" (user 1)")),
+        "{:?}",
+        last.user_texts()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_rooms_run_side_by_side_and_know_nothing_of_each_other() {
+    let api = MessagesApi::start();
+    let world = world(&api).await;
+    let (direct, shared) = (world.room("assistant"), world.playground.shared_room());
+    let you = world.playground.you();
+    // Neither is answered before both have been asked: they run at the same time or not at all.
+    world.playground.say(you, direct, "HANG one").unwrap();
+    world.playground.say(you, shared, "@assistant HANG two").unwrap();
+    api.arrived(2).await;
+    drop(api);
+    for room in [direct, shared] {
+        let answered =
+            world.playground.wait_for(room, |message| message.author != you, PATIENCE * 4).await.unwrap();
+        assert!(answered.plain.contains("(turn "), "{}", answered.plain);
+    }
+
+    let api = MessagesApi::start();
+    let world = self::world(&api).await;
+    world.ask(world.room("assistant"), "only for you").await;
+    let elsewhere = world.ask(world.playground.shared_room(), "@assistant RECALL").await;
+    assert!(!elsewhere.plain.contains("only for you"), "{}", elsewhere.plain);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_persona_from_the_settings_is_the_system_prompt() {
+    let api = MessagesApi::start();
+    let world = world(&api).await;
+    world.ask(world.room("pirate"), "ahoy").await;
+    let requests = api.requests();
+    assert!(
+        requests.last().unwrap().system().starts_with("You are a pirate."),
+        "{}",
+        requests.last().unwrap().system()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_and_file_mentions_in_a_message_are_only_text() {
+    let api = MessagesApi::start();
+    let world = world(&api).await;
+    let room = world.room("assistant");
+    let secret = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(secret.path(), "the-content-of-the-file").unwrap();
+
+    world.ask(room, "remember me").await;
+    let cleared = world.ask(room, "/clear").await;
+    assert!(cleared.plain.contains("/clear"), "{}", cleared.plain);
+    world.ask(room, &format!("look at @{} and @/etc/passwd", secret.path().display())).await;
+    let recalled = world.ask(room, "RECALL").await;
+    assert!(recalled.plain.contains("remember me"), "/clear must not clear: {}", recalled.plain);
+
+    for request in api.requests() {
+        let body = request.body.to_string();
+        assert!(!body.contains("the-content-of-the-file"), "the CLI read the file into the prompt");
+        assert!(!body.contains("root:x:0"), "the CLI read /etc/passwd into the prompt");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trouble_at_the_provider_is_told_in_one_sentence_without_its_prose() {
+    let api = MessagesApi::start();
+    let world = world(&api).await;
+    let (room, you) = (world.room("assistant"), world.playground.you());
+    for (trouble, told) in [
+        ("HTTP400", "The model couldn't take that"),
+        ("HTTP401", "I can't reach my model"),
+        ("HTTP413", "The model couldn't take that"),
+        ("HTTP429", "I've been asking the model too much"),
+        ("HTTP529", "The model is overloaded"),
+    ] {
+        let answer = world.ask(room, trouble).await;
+        assert!(answer.plain.starts_with(told), "{trouble}: {}", answer.plain);
+        for prose in ["API Error", "request_id", "127.0.0.1", "anthropic", "{"] {
+            assert!(!answer.plain.contains(prose), "{trouble}: {}", answer.plain);
+        }
+    }
+    let after = world.ask(room, "are you well again?").await;
+    assert!(after.plain.contains("are you well again?"), "{}", after.plain);
+    assert!(world.playground.messages(room).iter().filter(|message| message.author != you).count() == 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_key_is_told_as_trouble_with_credentials() {
+    let world = world_with("\"ANTHROPIC_API_KEY=\"").await;
+    let answer = world.ask(world.room("assistant"), "hello").await;
+    assert!(answer.plain.starts_with("I can't reach my model"), "{}", answer.plain);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_agent_keeps_is_for_its_owner_only_and_per_bot() {
+    let api = MessagesApi::start();
+    let world = world(&api).await;
+    world.ask(world.room("assistant"), "hello").await;
+    let agents = world.agents();
+    let bots: Vec<_> = std::fs::read_dir(agents.as_ref()).unwrap().map(|entry| entry.unwrap()).collect();
+    assert_eq!(bots.len(), 1);
+    assert_eq!(bots[0].file_name(), "assistant");
+    assert_eq!(bots[0].metadata().unwrap().permissions().mode() & 0o077, 0);
+}
