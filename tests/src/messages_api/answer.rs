@@ -71,13 +71,15 @@ pub(super) fn text_of(content: &Value) -> String {
     }
 }
 
-/// What the user said, oldest first. A block each: the CLI joins a turn that failed and the next one to one message.
+/// What the user said, oldest first. A block each: the CLI joins a turn that failed and the next one to one message, and
+/// ends the former with a line end.
 pub(super) fn user_texts(request: &Value) -> Vec<String> {
     let said = messages(request).iter().filter(|message| message["role"] == "user");
     said.flat_map(|message| match &message["content"] {
         Value::Array(blocks) => blocks.iter().map(|block| text_of(&block["text"])).collect(),
         content => vec![text_of(content)],
     })
+    .map(|text| text.trim_end().to_owned())
     .filter(|text| !text.is_empty())
     .collect()
 }
@@ -225,9 +227,9 @@ mod tests {
 
     #[test]
     fn of_a_failed_turn_and_the_next_in_one_message_only_the_next_counts() {
-        let texts = [text_block("HTTP400"), text_block("next")];
+        let texts = [text_block("HTTP400\n"), text_block("next RECALL")];
         let joined = json!({ "messages": [{ "role": "user", "content": texts }] });
-        assert_eq!(text(&to(&joined)), r#"n=1 last="next""#);
+        assert_eq!(text(&to(&joined)), r#"earlier=["HTTP400"]"#);
         let after_tool = json!({ "messages": [{ "role": "user", "content": [
             { "type": "tool_result", "tool_use_id": "t", "content": "done" }, text_block("next"),
         ] }] });

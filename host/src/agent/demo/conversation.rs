@@ -123,17 +123,18 @@ impl<Out: Write, Complaints: Write> Conversation<Out, Complaints> {
             let line = self.lines.lifecycle(key, state);
             self.say(&line)?;
         }
-        let answered = keys.clone();
-        self.turn(&text, keys)?;
-        for key in &answered {
-            let line = self.lines.lifecycle(key, "completed");
+        let taken = keys.clone();
+        let state = self.turn(&text, keys)?;
+        for key in &taken {
+            let line = self.lines.lifecycle(key, state);
             self.say(&line)?;
         }
         self.stdout.flush()?;
         Ok(())
     }
 
-    fn turn(&mut self, text: &str, keys: Vec<String>) -> Result<(), End> {
+    /// Says what became of the messages, in the protocol's word.
+    fn turn(&mut self, text: &str, keys: Vec<String>) -> Result<&'static str, End> {
         let began = Instant::now();
         let keyword = keyword::find(text);
         if self.transcript.memory.system_prompt.is_none() {
@@ -194,7 +195,7 @@ impl<Out: Write, Complaints: Write> Conversation<Out, Complaints> {
         text: &str,
         answer: &str,
         keyword: Option<Keyword>,
-    ) -> Result<(), End> {
+    ) -> Result<&'static str, End> {
         turn.usage = Usage { input: tokens(text) + tokens(&self.system_prompt), output: tokens(answer) };
         turn.total.input += turn.usage.input;
         turn.total.output += turn.usage.output;
@@ -217,25 +218,34 @@ impl<Out: Write, Complaints: Write> Conversation<Out, Complaints> {
         let session = self.lines.session;
         match keyword {
             Some(Keyword::Lie) => self.lines.session = Uuid::new_v4(),
-            Some(Keyword::TwoResults) => self.end(turn, &Ended::Answered(answer))?,
+            Some(Keyword::TwoResults) => {
+                self.end(turn, &Ended::Answered(answer))?;
+            }
             Some(Keyword::Linger) => self.lingers = true,
             _ => {}
         }
-        self.end(turn, &Ended::Answered(answer))?;
+        let state = self.end(turn, &Ended::Answered(answer))?;
         self.lines.session = session;
-        Ok(())
+        Ok(state)
     }
 
-    fn refuse(&mut self, turn: &Turn, refusal: &Refusal) -> Result<(), End> {
+    fn refuse(&mut self, turn: &Turn, refusal: &Refusal) -> Result<&'static str, End> {
         let line = self.lines.refusal(turn, refusal);
         self.say(&line)?;
         self.end(turn, &Ended::Refused(refusal))
     }
 
-    fn end(&mut self, turn: &Turn, ended: &Ended) -> Result<(), End> {
+    fn end(&mut self, turn: &Turn, ended: &Ended) -> Result<&'static str, End> {
         self.last_failed = !matches!(ended, Ended::Answered(_));
+        if self.last_failed {
+            self.transcript.failed()?;
+        }
         let line = self.lines.result(turn, ended);
-        self.say(&line)
+        self.say(&line)?;
+        Ok(match ended {
+            Ended::Answered(_) | Ended::TurnLimit(_) => "completed",
+            Ended::Refused(_) | Ended::Budget(_) | Ended::Interrupted => "cancelled",
+        })
     }
 
     fn flood(&mut self) -> Result<(), End> {
@@ -265,7 +275,7 @@ impl<Out: Write, Complaints: Write> Conversation<Out, Complaints> {
     }
 
     /// Does nothing and hears nothing.
-    fn hang(&mut self) -> Result<(), End> {
+    fn hang<Never>(&mut self) -> Result<Never, End> {
         self.stdout.flush()?;
         park(self.longest_wait);
         Err(End::Exit(1))

@@ -206,6 +206,21 @@ fn a_message_whose_process_died_is_answered_when_it_comes_again() {
 }
 
 #[test]
+fn a_message_whose_turn_failed_is_not_answered_when_it_comes_again() {
+    for (keyword, state) in
+        [("demo:rate-limit", "cancelled"), ("demo:budget", "cancelled"), ("demo:turn-limit", "completed")]
+    {
+        let config_dir = tempfile::tempdir().unwrap();
+        let first = run_in(&config_dir, &[], keyed(keyword, "key-1"));
+        assert_eq!(first.types().last().unwrap(), state);
+        let again = run_in(&config_dir, &["--resume", &first.session()], keyed("hello", "key-1"));
+        assert_eq!((again.code, again.types()), (0, vec!["completed".to_owned()]));
+        let anew = run_in(&config_dir, &["--resume", &first.session()], keyed("hello", "key-2"));
+        assert!(anew.said().contains("message 2 of our conversation"), "{}", anew.said());
+    }
+}
+
+#[test]
 fn the_first_system_prompt_stays_unless_the_host_says_otherwise() {
     let config_dir = tempfile::tempdir().unwrap();
     let first = run_in(&config_dir, &["--system-prompt", "One."], user("demo:prompt"));

@@ -39,8 +39,8 @@ pub(super) struct Memory {
     pub(super) system_prompt: Option<String>,
     /// Tokens of all turns.
     pub(super) usage: Usage,
-    /// Keys of the messages that were answered, and of those of the last turn, which may not have been.
-    answered: HashSet<String>,
+    /// Keys of the messages whose turn has ended, and of those whose turn has begun.
+    done: HashSet<String>,
     open: Vec<String>,
 }
 
@@ -69,10 +69,10 @@ pub(super) struct TranscriptError {
 }
 
 impl Memory {
-    /// Whether this message has been answered before. The key is the sender's, and may have been sent to another
-    /// process; one that died in the turn has answered nothing.
+    /// Whether a turn for this message has ended before, well or not. The key is the sender's, and may have been sent
+    /// to another process; one that died in the turn has not ended it.
     pub(super) fn knows(&self, key: &str) -> bool {
-        self.answered.contains(key)
+        self.done.contains(key)
     }
 
     fn take(&mut self, line: &Value) {
@@ -93,11 +93,12 @@ impl Memory {
                 self.recent.push_back(text);
             }
             Some("assistant") => {
-                self.answered.extend(self.open.drain(..));
+                self.done.extend(self.open.drain(..));
                 let usage = &line["message"]["usage"];
                 self.usage.input += usage["input_tokens"].as_u64().unwrap_or_default();
                 self.usage.output += usage["output_tokens"].as_u64().unwrap_or_default();
             }
+            Some("system") if line["subtype"] == "failed" => self.done.extend(self.open.drain(..)),
             Some("system") => {
                 let prompt = line["systemPrompt"].as_str().map(str::to_owned);
                 self.system_prompt = self.system_prompt.take().or(prompt);
@@ -167,6 +168,11 @@ impl Transcript {
             },
         });
         self.append(&line)
+    }
+
+    /// Remembers that the turn ended without an answer.
+    pub(super) fn failed(&mut self) -> Result<(), TranscriptError> {
+        self.append(&json!({ "type": "system", "subtype": "failed" }))
     }
 
     fn append(&mut self, line: &Value) -> Result<(), TranscriptError> {
