@@ -174,7 +174,10 @@ mod tests {
     #[test]
     fn a_bot_is_described_with_its_crates_name_and_version() {
         let described = Host::<Chatty>::new().describe();
-        assert_eq!((described.name.as_str(), described.version.as_str()), ("hearth-plugin", "0.1.0"));
+        assert_eq!(
+            (described.name.as_str(), described.version.as_str()),
+            ("hearth-plugin", env!("CARGO_PKG_VERSION"))
+        );
         assert_eq!(described.settings_schema, None);
     }
 }
