@@ -1,6 +1,9 @@
 //! What `wit-bindgen` makes of `plugins/wit/v1`: the types, the imports, and the macro that exports a plugin.
 
-#![allow(clippy::same_length_and_capacity, reason = "generated")]
+#![expect(
+    clippy::same_length_and_capacity,
+    reason = "how the generated code takes over what the host has written"
+)]
 
 wit_bindgen::generate!({
     path: "../wit/v1",

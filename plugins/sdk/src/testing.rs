@@ -118,3 +118,66 @@ pub fn completed(text: &str) -> Outcome {
 pub fn failed(kind: FailureKind, sentence: &str) -> Outcome {
     Outcome::Failed(Failure { kind, sentence: sentence.to_owned(), attributes: Vec::new() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{BotSettings, Error, log, reply, text};
+
+    #[derive(serde::Deserialize)]
+    struct Lines {
+        lines: usize,
+    }
+
+    impl BotSettings for Lines {}
+
+    struct Chatty;
+
+    impl Bot for Chatty {
+        type Settings = Lines;
+
+        fn on_message(_event: Event, settings: Lines) -> Result<Decision> {
+            for line in 0..settings.lines {
+                log::debug(line);
+            }
+            Ok(reply(text("Done.")))
+        }
+    }
+
+    crate::bot!(Chatty);
+
+    #[test]
+    fn of_each_call_the_first_hundred_lines_are_kept() {
+        let mut host = Host::<Chatty>::with_settings(r#"{"lines": 101}"#);
+        host.on_message(event("go")).unwrap();
+        assert_eq!(host.logged().last(), Some(&(Level::Debug, "99".to_owned())));
+        host.on_message(event("go")).unwrap();
+        assert_eq!(host.logged().len(), 200);
+    }
+
+    #[test]
+    fn settings_that_do_not_fit_are_an_error_that_names_the_place() {
+        let error: Error = Host::<Chatty>::new().on_message(event("go")).unwrap_err();
+        assert!(error.message().contains("missing field `lines`"), "{error:?}");
+        assert!(error.message().contains("bots.toml"), "{error:?}");
+    }
+
+    #[test]
+    fn unless_written_otherwise_an_answer_is_markdown_and_a_failure_the_hosts_sentence() {
+        let mut host = Host::<Chatty>::with_settings(r#"{"lines": 0}"#);
+        let mut format = |outcome| host.format_reply(event("go"), outcome).unwrap();
+        assert_eq!(format(completed("*Hi*")), [crate::markdown("*Hi*")]);
+        assert_eq!(format(completed(" \n")), []);
+        assert_eq!(format(failed(FailureKind::Budget, "No money left.")), [text("No money left.")]);
+    }
+
+    #[test]
+    fn a_bot_is_described_with_its_crates_name_and_version() {
+        let described = Host::<Chatty>::new().describe();
+        assert_eq!(
+            (described.name.as_str(), described.version.as_str()),
+            ("hearth-plugin", env!("CARGO_PKG_VERSION"))
+        );
+        assert_eq!(described.settings_schema, None);
+    }
+}
