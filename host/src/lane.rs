@@ -164,6 +164,7 @@ impl Lanes {
             self.0.stopping.cancel();
             self.0.tasks.wait().await;
         }
+        self.0.turns.agents_gone().await;
     }
 }
 

@@ -69,6 +69,7 @@ impl Hearth {
         let StoreLocation::Sqlite(path) = &config.store;
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(path)?);
         let agents = Runner::new(config.agent.clone(), config.host.data_dir.clone())?;
+        agents.clear_leftovers();
         greet(&agents).await?;
         let roster = Arc::new(Roster::default());
         seat_all(&config, &roster).await?;

@@ -79,12 +79,8 @@ async fn a_persona_from_the_settings_is_the_system_prompt() {
     let api = MessagesApi::start();
     let world = world(&api).await;
     world.ask(world.room("pirate"), "ahoy").await;
-    let requests = api.requests();
-    assert!(
-        requests.last().unwrap().system().starts_with("You are a pirate."),
-        "{}",
-        requests.last().unwrap().system()
-    );
+    let system = api.requests().last().unwrap().system();
+    assert!(system.contains("You are a pirate."), "{system}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

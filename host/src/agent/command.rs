@@ -7,11 +7,18 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
+use tokio::runtime::Handle;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
 use super::{AgentError, Request};
 use crate::id::{BotName, RoomId, SessionId};
 
 /// With no built-in tool granted, nothing has a reason to read a file: a further layer against `@/path`.
 const NO_FILES: &str = r#"{"permissions":{"deny":["Read(//**)"]}}"#;
+
+/// The folder in a bot's folder where its processes have their temporary ones.
+const TEMPORARY: &str = "tmp";
 
 /// A process about to be started.
 pub(super) struct Launch {
@@ -19,6 +26,14 @@ pub(super) struct Launch {
     pub(super) arguments: Vec<OsString>,
     pub(super) environment: Vec<(OsString, OsString)>,
     pub(super) folder: PathBuf,
+    pub(super) scratch: Option<Scratch>,
+}
+
+/// A process's temporary folder, which goes when the process has gone: the CLI leaves something in it at every start.
+pub(super) struct Scratch {
+    folder: PathBuf,
+    /// Where its removal is known.
+    endings: TaskTracker,
 }
 
 /// The program and the arguments that stand before all others.
@@ -32,6 +47,7 @@ pub(super) struct Command {
 pub(super) struct Folders {
     /// The CLI's own files, the transcripts of the sessions among them.
     pub(super) config: PathBuf,
+    /// One a process, see [`Scratch`].
     pub(super) temporary: PathBuf,
     /// System prompts, one file a room: an argument would show in `ps` and is limited to 128 KiB.
     prompts: PathBuf,
@@ -41,23 +57,16 @@ pub(super) struct Folders {
 }
 
 impl Command {
-    /// What `[agent] command` means: `demo-agent` is this very program, and a relative path is one from where the host
-    /// was started.
+    /// What `[agent] command` means; a relative path is one from where the host was started.
     ///
     /// # Errors
-    /// The command is empty, or the folder or the file this process was started from is unknown.
-    pub(super) fn new(command: Vec<String>, is_demo: bool) -> Result<Self, AgentError> {
+    /// The command is empty, or the folder this process was started in is unknown.
+    pub(super) fn new(command: Vec<String>) -> Result<Self, AgentError> {
         let mut words = command.into_iter();
         let program = words.next().ok_or(AgentError::NoCommand)?;
-        let mut first_arguments: Vec<OsString> = words.map(OsString::from).collect();
-        let found = if is_demo {
-            first_arguments.insert(0, "demo-agent".into());
-            std::env::current_exe()
-        } else if program.contains('/') {
-            std::path::absolute(&program)
-        } else {
-            Ok(PathBuf::from(&program))
-        };
+        let first_arguments = words.map(OsString::from).collect();
+        let found =
+            if program.contains('/') { std::path::absolute(&program) } else { Ok(PathBuf::from(&program)) };
         let program = found.map_err(|source| AgentError::Start { program, source })?;
         Ok(Self { program, first_arguments })
     }
@@ -128,7 +137,7 @@ impl Folders {
         let bot = data.join("agents").join(name);
         Ok(Self {
             config: bot.join("config"),
-            temporary: bot.join("tmp"),
+            temporary: bot.join(TEMPORARY).join(Uuid::new_v4().simple().to_string()),
             prompts: bot.join("prompts"),
             work: room.map_or_else(|| bot.join("empty"), |room| bot.join("rooms").join(room.to_string())),
         })
@@ -154,6 +163,42 @@ impl Folders {
         let file = self.prompts.join(format!("{room}.md"));
         replace(&file, prompt).map_err(failed(&file))?;
         Ok(Some(file))
+    }
+}
+
+/// Removes what the processes of an earlier host left, which did not live to do it.
+pub(super) fn clear_scratch(data: &Path) {
+    let Ok(bots) = fs::read_dir(data.join("agents")) else { return };
+    for bot in bots.flatten() {
+        remove(&bot.path().join(TEMPORARY));
+    }
+}
+
+fn remove(folder: &Path) {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(folder = %folder.display(), %error, "an agent's temporary folder can't be removed");
+        }
+        _ => {}
+    }
+}
+
+// === impl Scratch ===
+
+impl Scratch {
+    /// Removes `folder` when it is dropped.
+    pub(super) fn new(folder: PathBuf, endings: TaskTracker) -> Self {
+        Self { folder, endings }
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let folder = std::mem::take(&mut self.folder);
+        match Handle::try_current() {
+            Ok(runtime) => drop(self.endings.spawn_blocking_on(move || remove(&folder), &runtime)),
+            Err(_) => remove(&folder),
+        }
     }
 }
 

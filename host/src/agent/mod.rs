@@ -260,11 +260,11 @@ impl Runner {
     /// A runner of the configured agent, whose files go under `data`. Nothing is started or written yet.
     ///
     /// # Errors
-    /// The command is empty, or this program's own path is unknown.
+    /// The command is empty, or the folder this process was started in is unknown.
     pub fn new(agent: config::Agent, data: PathBuf) -> Result<Self, AgentError> {
-        let config::Agent { command, is_demo, environment, starts, deadlines } = agent;
+        let config::Agent { command, environment, starts, deadlines, .. } = agent;
         Ok(Self {
-            command: Command::new(command, is_demo)?,
+            command: Command::new(command)?,
             environment: Environment::new(std::env::vars_os(), &environment),
             deadlines,
             data,
@@ -272,6 +272,12 @@ impl Runner {
             endings: TaskTracker::new(),
             fitting: OnceCell::new(),
         })
+    }
+
+    /// Removes what an earlier host's agents left behind, if that host did not live to do it. To be called before the
+    /// first turn, by the one host that owns the data folder. Blocks.
+    pub fn clear_leftovers(&self) {
+        command::clear_scratch(&self.data);
     }
 
     /// Runs one message's turn. `stop` ends it early. Dropping the future ends the process as well.
@@ -309,8 +315,9 @@ impl Runner {
             arguments,
             environment: self.environment.for_folders(&folders),
             folder: "/".into(),
+            scratch: None,
         };
-        let mut process = self.start(&launch)?;
+        let mut process = self.start(launch)?;
         let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
         let answered = timeout(self.deadlines.start, async {
             loop {
@@ -338,7 +345,7 @@ impl Runner {
         })
     }
 
-    fn start(&self, launch: &Launch) -> Result<Process, AgentError> {
+    fn start(&self, launch: Launch) -> Result<Process, AgentError> {
         Process::start(launch, &self.environment.secrets, self.deadlines.exit, &self.endings)
     }
 

@@ -24,7 +24,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     AgentError,
-    command::Launch,
+    command::{Launch, Scratch},
     outcome::Exit,
     redact::{Secrets, Tail},
 };
@@ -75,6 +75,8 @@ struct Inner {
     pipes_until: Option<Instant>,
     /// `deadlines.exit`
     grace: Duration,
+    /// Goes with the process.
+    _scratch: Option<Scratch>,
 }
 
 impl Process {
@@ -83,7 +85,7 @@ impl Process {
     /// # Errors
     /// The program is not there, may not be run, or the system has no room for it.
     pub(super) fn start(
-        launch: &Launch,
+        launch: Launch,
         secrets: &Secrets,
         grace: Duration,
         endings: &TaskTracker,
@@ -117,6 +119,7 @@ impl Process {
             exit: None,
             pipes_until: None,
             grace,
+            _scratch: launch.scratch,
         };
         Ok(Self { inner: Some(inner), endings: endings.clone() })
     }

@@ -88,6 +88,8 @@ impl Stage {
         for group in self.groups() {
             assert_eq!(living(|process| process.group == group), 0, "group {group}");
         }
+        let temporary = self.file("agents/assistant/tmp");
+        assert_eq!(fs::read_dir(temporary).map_or(0, Iterator::count), 0, "temporary folders");
     }
 }
 

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::{
     AgentError, Clock, Outcome, Report, Request, Runner, Timings, Usage,
-    command::{Folders, Launch},
+    command::{Folders, Launch, Scratch},
     exchange::{Account, Clocks, exchange, later},
     outcome::{End, Verdict},
     process::Leave,
@@ -116,7 +116,7 @@ impl<'a> Turn<'a> {
         let launch = self.launch(session).await?;
         let permit = self.wait_for_start().await?;
         let clocks = Clocks::start(self.runner.deadlines, self.total);
-        let mut process = self.runner.start(&launch)?;
+        let mut process = self.runner.start(launch)?;
         let account = exchange(&mut process, &self.request.prompt, message, clocks, permit, self.stop).await;
         let leave = if account.end == End::Settled {
             Leave::ByItself
@@ -153,6 +153,7 @@ impl<'a> Turn<'a> {
         let folders = Folders::of(&self.runner.data, bot, own_room)?;
         let environment = self.runner.environment.for_folders(&folders);
         let folder = folders.work.clone();
+        let scratch = Scratch::new(folders.temporary.clone(), self.runner.endings.clone());
         let (room, system_prompt) = (*room, system_prompt.clone());
         let prepared = tokio::task::spawn_blocking(move || folders.prepare(room, system_prompt.as_deref()));
         let prompt_file: Option<PathBuf> = match self.within(prepared).await? {
@@ -168,6 +169,7 @@ impl<'a> Turn<'a> {
             arguments: command.arguments(self.request, session, prompt_file.as_deref()),
             environment,
             folder,
+            scratch: Some(scratch),
         })
     }
 

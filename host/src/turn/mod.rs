@@ -76,6 +76,11 @@ impl Turns {
         self.answer(lease, begun, &turn, &stop).instrument(span).await
     }
 
+    /// Waits until no agent process of an ended turn is left: a few of `[agent.deadlines] exit` at most.
+    pub async fn agents_gone(&self) {
+        self.agents.drained().await;
+    }
+
     /// Tells a room that its lane is full.
     pub async fn tell_full(&self, lane: &LaneKey) {
         let target = self.roster.bot(lane.bot.as_str()).and_then(|seat| target(&seat.bot, lane.room));
