@@ -175,7 +175,8 @@ fn collapse(nodes: &mut Vec<Node>, in_block: bool, after_space: &mut bool) {
                 }
                 "code" | "kbd" | "samp" | "tt" => {
                     remove_empty(&mut element.children);
-                    *after_space = false;
+                    // Without content it goes, and the white space around it meets.
+                    *after_space &= element.children.is_empty();
                 }
                 "br" | "hr" => *after_space = true,
                 name if is_atom(name) => *after_space = false,

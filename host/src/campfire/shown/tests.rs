@@ -66,6 +66,11 @@ fn assert_sound(messages: &[String]) {
 // === markdown ===
 
 #[test]
+fn white_space_around_empty_code_is_one_space() {
+    assert_eq!(html("a <code></code> b"), "a b");
+}
+
+#[test]
 fn markdown_becomes_what_campfire_shows() {
     let cases = [
         (
