@@ -3,4 +3,5 @@
 pub mod binary;
 pub mod claude_cli;
 pub mod messages_api;
+pub mod outside;
 pub mod world;

@@ -27,7 +27,7 @@ use crate::binary;
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Any free port of this machine.
-const ANY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+pub const ANY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// The `[agent]` of a deployment that the demo agent answers.
 pub fn demo_agent() -> String {

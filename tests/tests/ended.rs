@@ -1,0 +1,47 @@
+//! A host that is ended, well or badly: nothing that was acknowledged is lost, and nothing is said twice.
+
+use std::time::{Duration, Instant};
+
+use hearth_tests::outside::{Outside, was_killed_by};
+use rustix::process::Signal;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_was_acknowledged_is_answered_after_a_kill() {
+    let mut outside = Outside::new("").await;
+    outside.say("my name is Zelda").await;
+    outside.hear("Zelda").await;
+    outside.say("demo:slow=2000 first").await;
+    outside.say("what is my name?").await;
+    let status = outside.end(Signal::KILL).await;
+    assert!(was_killed_by(status, Signal::KILL));
+    assert_eq!(outside.answers().len(), 1, "the slow answer was on its way");
+
+    outside.start().await;
+    outside.hear("Your name is Zelda").await;
+    let answers = outside.answers();
+    assert_eq!(answers.len(), 3, "one answer each: {answers:?}");
+    assert!(answers[1].contains("first"), "in order: {answers:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_lets_a_running_turn_end() {
+    let mut outside = Outside::new("shutdown-grace = \"60s\"").await;
+    outside.say("demo:slow=1500").await;
+    let status = outside.end(Signal::TERM).await;
+    assert!(status.success(), "{status}");
+    assert_eq!(outside.answers().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_turn_that_outlasts_the_grace_runs_at_the_next_start() {
+    let mut outside = Outside::new("shutdown-grace = \"200ms\"").await;
+    outside.say("demo:slow=4000 patience").await;
+    let began = Instant::now();
+    let status = outside.end(Signal::TERM).await;
+    assert!(status.success(), "{status}");
+    assert!(began.elapsed() < Duration::from_secs(30), "the grace is short");
+    assert!(outside.answers().is_empty());
+    outside.start().await;
+    outside.hear("patience").await;
+    assert_eq!(outside.answers().len(), 1);
+}
