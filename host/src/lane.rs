@@ -4,22 +4,26 @@
 //! by one, and ends when none is left. The queue itself is the store's, so nothing is lost with a task, and ten
 //! thousand quiet rooms cost nothing.
 //!
-//! - A wake-up is never lost: a lane ends under the same lock under which [`Lanes::wake`] looks for it.
+//! - A wake-up is never lost: a lane ends under the same lock under which [`Lanes::wake`] looks for it, and whoever
+//!   stores an event wakes its lane even if nobody waits for the answer any more.
 //! - A lease that is lost stops the turn at once: someone else runs the lane now.
-//! - A store that fails keeps the lane waiting, with growing pauses, until it answers again.
+//! - A store that fails, a Campfire that can't be reached and a turn that panics keep the lane, with growing pauses,
+//!   and give its place to others meanwhile.
 //! - A full lane is told to the room once, until it has drained; what was refused is counted and logged.
 
 use std::{
     collections::HashMap,
+    panic::AssertUnwindSafe,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use tokio::{
-    sync::{Semaphore, watch},
+    sync::{Semaphore, SemaphorePermit, watch},
     time::Instant,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -28,12 +32,12 @@ use tracing::Instrument;
 use crate::{
     id::{HostId, LaneKey, Timestamp},
     store::{Acceptance, Begun, Lease, NewEvent, Store, StoreError},
-    turn::Turns,
+    turn::{Turns, Way},
 };
 
 /// How long a lane stays ours without a word from us.
 const LEASE: Duration = Duration::from_secs(30);
-/// The first and the longest pause after the store failed, or while another host holds the lane.
+/// The first and the longest pause before what did not go is tried again.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 
 /// The lanes of this host. Cheap to clone.
@@ -51,6 +55,8 @@ struct Inner {
     /// How many those are; told under their lock.
     count: watch::Sender<usize>,
     tasks: TaskTracker,
+    /// Turns may begin.
+    opened: CancellationToken,
     /// No new turn begins.
     closing: CancellationToken,
     /// Running turns break off.
@@ -67,10 +73,23 @@ struct Active {
     told_full: bool,
 }
 
+/// How a lane's work came to a stop.
+enum Worked {
+    /// Nothing is left; the lease is given back.
+    Drained,
+    /// The host closes.
+    Closing,
+    /// Another host has it.
+    HeldElsewhere,
+    /// The first event in line can't go on now.
+    Stuck,
+}
+
 // === impl Lanes ===
 
 impl Lanes {
-    /// Lanes that hold at most `queue_limit` unfinished events each, and run at most `in_flight` turns at once.
+    /// Lanes that hold at most `queue_limit` unfinished events each, and run at most `in_flight` turns at once, from
+    /// [`Lanes::open`] on.
     pub fn new(
         host: HostId,
         store: Arc<dyn Store>,
@@ -87,30 +106,41 @@ impl Lanes {
             active: Mutex::default(),
             count: watch::Sender::new(0),
             tasks: TaskTracker::new(),
+            opened: CancellationToken::new(),
             closing: CancellationToken::new(),
             stopping: CancellationToken::new(),
             refused: AtomicU64::new(0),
         }))
     }
 
-    /// Takes an event into the inbox, durably, and has its lane answer it.
+    /// Lets turns begin. Until then events are accepted, and wait.
+    pub fn open(&self) {
+        self.0.opened.cancel();
+    }
+
+    /// Takes an event into the inbox, durably, and has its lane answer it. Dropping the future does not undo that.
     ///
     /// # Errors
     /// If the store could not take it; then nothing happens.
     pub async fn accept(&self, event: NewEvent) -> Result<Acceptance, StoreError> {
-        let lane = event.lane.clone();
-        let acceptance = self.0.store.accept(event, self.0.queue_limit).await?;
-        match acceptance {
-            Acceptance::Fresh => self.wake(lane),
-            Acceptance::Duplicate => tracing::info!(%lane, "a repeated delivery was passed over"),
-            Acceptance::Refused => self.overflow(lane),
-        }
-        Ok(acceptance)
+        let lanes = self.clone();
+        // A task of its own: the store commits even if the caller gives up, and then the lane must know.
+        let accepted = self.0.tasks.spawn(async move {
+            let lane = event.lane.clone();
+            let acceptance = lanes.0.store.accept(event, lanes.0.queue_limit).await?;
+            match acceptance {
+                Acceptance::Fresh => lanes.wake(lane),
+                Acceptance::Duplicate => tracing::info!(%lane, "a repeated delivery was passed over"),
+                Acceptance::Refused => lanes.overflow(lane),
+            }
+            Ok(acceptance)
+        });
+        accepted.await.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string().into())))
     }
 
     /// Something waits in this lane.
     pub fn wake(&self, lane: LaneKey) {
-        let mut active = self.0.active.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut active = self.0.active();
         if let Some(running) = active.get_mut(&lane) {
             running.woken = true;
         } else if !self.0.closing.is_cancelled() {
@@ -126,13 +156,19 @@ impl Lanes {
         let refused = self.0.refused.fetch_add(1, Ordering::Relaxed) + 1;
         tracing::warn!(%lane, refused, "a lane was full; the message was refused");
         self.wake(lane.clone());
-        let first = {
-            let mut active = self.0.active.lock().unwrap_or_else(PoisonError::into_inner);
-            active.get_mut(&lane).is_some_and(|running| !std::mem::replace(&mut running.told_full, true))
-        };
+        let first = self
+            .0
+            .active()
+            .get_mut(&lane)
+            .is_some_and(|running| !std::mem::replace(&mut running.told_full, true));
         if first {
             let inner = Arc::clone(&self.0);
-            self.0.tasks.spawn(async move { inner.turns.tell_full(&lane).await });
+            self.0.tasks.spawn(async move {
+                tokio::select! {
+                    () = inner.turns.tell_full(&lane) => {}
+                    () = inner.stopping.cancelled() => {}
+                }
+            });
         }
     }
 
@@ -142,28 +178,29 @@ impl Lanes {
     }
 
     /// How many lanes have work.
-    pub fn active(&self) -> usize {
+    pub fn busy(&self) -> usize {
         *self.0.count.borrow()
     }
 
     /// Waits until no lane has work.
     pub async fn drained(&self) {
         // The sender lives in `self`, so waiting can't fail.
-        let _ = self.0.count.subscribe().wait_for(|active| *active == 0).await;
+        let _ = self.0.count.subscribe().wait_for(|busy| *busy == 0).await;
     }
 
-    /// Begins no new turn, gives running ones `grace` to end, then breaks them off. What has not ended is in the inbox.
-    pub async fn close(&self, grace: Duration) {
+    /// Begins no new turn, gives running ones `grace` to end, or less if `hurry` comes first, then breaks them off and
+    /// waits until their agents are gone. What has not ended is in the inbox.
+    pub async fn close(&self, grace: Duration, hurry: impl Future<Output = ()>) {
         self.0.closing.cancel();
         self.0.tasks.close();
-        if tokio::time::timeout(grace, self.0.tasks.wait()).await.is_err() {
-            tracing::warn!(
-                lanes = self.active(),
-                "turns did not end within {grace:?}; they will run at the next start"
-            );
-            self.0.stopping.cancel();
-            self.0.tasks.wait().await;
+        tokio::select! {
+            biased;
+            () = self.0.tasks.wait() => {}
+            () = tokio::time::sleep(grace) => tracing::warn!(lanes = self.busy(), "turns did not end within {grace:?}; they run at the next start"),
+            () = hurry => tracing::warn!(lanes = self.busy(), "ending at once; what was running runs at the next start"),
         }
+        self.0.stopping.cancel();
+        self.0.tasks.wait().await;
         self.0.turns.agents_gone().await;
     }
 }
@@ -171,6 +208,11 @@ impl Lanes {
 // === impl Inner ===
 
 impl Inner {
+    fn active(&self) -> MutexGuard<'_, HashMap<LaneKey, Active>> {
+        // What it guards is changed in single steps, so a panic elsewhere leaves it whole.
+        self.active.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A lane's task: works until nothing is left, or the host closes.
     async fn run(self: Arc<Self>, lane: LaneKey) {
         let mut pause = PAUSES.0;
@@ -182,6 +224,7 @@ impl Inner {
                     continue;
                 }
                 Ok(Worked::Closing) => break,
+                Ok(Worked::Stuck) => tracing::info!("the lane pauses for {pause:?}"),
                 Ok(Worked::HeldElsewhere) => tracing::debug!("the lane is another host's"),
                 Err(StoreError::LeaseLost(_)) => tracing::warn!("the lane was taken over by another host"),
                 Err(error) => tracing::error!(%error, "the lane waits for the store"),
@@ -191,7 +234,17 @@ impl Inner {
                 () = self.closing.cancelled() => break,
             }
         }
-        self.remove(&mut self.active.lock().unwrap_or_else(PoisonError::into_inner), &lane);
+        self.remove(&mut self.active(), &lane);
+    }
+
+    /// Takes the lane off the list, unless something came in the meantime.
+    fn leave(&self, lane: &LaneKey) -> bool {
+        let mut active = self.active();
+        let woken = active.get_mut(lane).is_some_and(|running| std::mem::take(&mut running.woken));
+        if !woken {
+            self.remove(&mut active, lane);
+        }
+        !woken
     }
 
     fn remove(&self, active: &mut HashMap<LaneKey, Active>, lane: &LaneKey) {
@@ -199,81 +252,91 @@ impl Inner {
         self.count.send_replace(active.len());
     }
 
-    /// Takes the lane off the list, unless something came in the meantime.
-    fn leave(&self, lane: &LaneKey) -> bool {
-        let mut active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
-        match active.get_mut(lane) {
-            Some(running) if running.woken => {
-                running.woken = false;
-                false
-            }
-            _ => {
-                self.remove(&mut active, lane);
-                true
-            }
-        }
-    }
-
     async fn work(&self, lane: &LaneKey) -> Result<Worked, StoreError> {
         let now = Timestamp::now();
         let Some(lease) = self.store.lease(lane, self.host, now, now.after(LEASE)).await? else {
             return Ok(Worked::HeldElsewhere);
         };
-        let mut renewed = Instant::now();
+        let mut held = Held { lane: self, lease, renewed: Instant::now() };
         loop {
-            let _place = tokio::select! {
-                place = self.in_flight.acquire() => place,
-                () = self.closing.cancelled() => return Ok(Worked::Closing),
-            };
-            if renewed.elapsed() > LEASE / 3 {
-                self.renew(&lease).await?;
-                renewed = Instant::now();
+            let Some(place) = held.place().await? else { return Ok(Worked::Closing) };
+            if let Some(begun) = self.store.begin(&held.lease, Timestamp::now()).await? {
+                match held.turn(begun).await? {
+                    Way::Ended => {}
+                    Way::Stopped => return Ok(Worked::Closing),
+                    Way::Blocked => return Ok(Worked::Stuck),
+                }
             }
-            match self.store.begin(&lease, Timestamp::now()).await? {
-                Some(begun) => renewed = self.turn(&lease, begun).await?,
-                None if self.store.release_if_idle(&lease).await? => return Ok(Worked::Drained),
-                None => {}
+            // Others need not wait while this lane finds out that it is done.
+            drop(place);
+            if self.store.release_if_idle(&held.lease).await? {
+                return Ok(Worked::Drained);
             }
         }
-    }
-
-    /// Runs one turn and keeps the lease alive meanwhile; answers when it was last renewed.
-    async fn turn(&self, lease: &Lease, begun: Begun) -> Result<Instant, StoreError> {
-        let mut renewed = Instant::now();
-        let stop = self.stopping.child_token();
-        let mut turn = std::pin::pin!(self.turns.run(lease, begun, stop.clone()));
-        loop {
-            tokio::select! {
-                ended = &mut turn => return ended.map(|()| renewed),
-                () = tokio::time::sleep_until(renewed + LEASE / 3) => match self.renew(lease).await {
-                    Ok(()) => renewed = Instant::now(),
-                    Err(StoreError::LeaseLost(lane)) => {
-                        stop.cancel();
-                        let _ = turn.await;
-                        return Err(StoreError::LeaseLost(lane));
-                    }
-                    // The lease still runs; the next try may find the store well again.
-                    Err(error) => {
-                        tracing::warn!(%error, "a lease could not be renewed");
-                        renewed = Instant::now();
-                    }
-                },
-            }
-        }
-    }
-
-    async fn renew(&self, lease: &Lease) -> Result<(), StoreError> {
-        let held = self.store.renew(vec![lease.clone()], Timestamp::now().after(LEASE)).await?;
-        if held.is_empty() { Err(StoreError::LeaseLost(lease.lane.clone())) } else { Ok(()) }
     }
 }
 
-/// How a lane's work ended.
-enum Worked {
-    /// Nothing is left; the lease is given back.
-    Drained,
-    /// The host closes.
-    Closing,
-    /// Another host has it.
-    HeldElsewhere,
+/// A lane's lease, kept alive while something is waited for.
+struct Held<'lane> {
+    lane: &'lane Inner,
+    lease: Lease,
+    renewed: Instant,
+}
+
+impl<'lane> Held<'lane> {
+    /// Waits until a turn may run; none if the host closes.
+    async fn place(&mut self) -> Result<Option<SemaphorePermit<'lane>>, StoreError> {
+        let lane = self.lane;
+        let place = async {
+            lane.opened.cancelled().await;
+            // The semaphore is never closed.
+            lane.in_flight.acquire().await.ok()
+        };
+        let mut place = std::pin::pin!(place);
+        loop {
+            tokio::select! {
+                biased;
+                () = lane.closing.cancelled() => return Ok(None),
+                place = &mut place => return Ok(place),
+                () = tokio::time::sleep_until(self.renewed + LEASE / 3) => self.renew().await?,
+            }
+        }
+    }
+
+    /// Runs one turn. A panic in it is a turn that can't go on now: what it was begun is counted, so it ends some time.
+    async fn turn(&mut self, begun: Begun) -> Result<Way, StoreError> {
+        let stop = self.lane.stopping.child_token();
+        let lease = self.lease.clone();
+        let turn = AssertUnwindSafe(self.lane.turns.run(&lease, begun, stop.clone())).catch_unwind();
+        let mut turn = std::pin::pin!(turn);
+        loop {
+            tokio::select! {
+                ended = &mut turn => return ended.unwrap_or_else(|_| {
+                    tracing::error!("a turn panicked; it is begun again");
+                    Ok(Way::Blocked)
+                }),
+                () = tokio::time::sleep_until(self.renewed + LEASE / 3) => {
+                    if let Err(lost) = self.renew().await {
+                        stop.cancel();
+                        let _ = turn.await;
+                        return Err(lost);
+                    }
+                }
+            }
+        }
+    }
+
+    /// # Errors
+    /// If the lease is lost. A store that fails is no loss yet: the lease still runs, and the next try may find it well.
+    async fn renew(&mut self) -> Result<(), StoreError> {
+        self.renewed = Instant::now();
+        match self.lane.store.renew(vec![self.lease.clone()], Timestamp::now().after(LEASE)).await {
+            Ok(held) if held.is_empty() => Err(StoreError::LeaseLost(self.lease.lane.clone())),
+            Ok(_) => Ok(()),
+            Err(error) => {
+                tracing::warn!(%error, "a lease could not be renewed");
+                Ok(())
+            }
+        }
+    }
 }

@@ -2,10 +2,11 @@
 //!
 //! The floors, from the top; a module imports only from those below it:
 //! `cli` → `stage` → `serve` → `webhook` · `playground` · `toolchain` → `lane` → `turn` → `agent` · `plugin` · `campfire` →
-//! `store` → `config` → `id`.
+//! `store` → `config` → `id` · `causes`.
 
 pub mod agent;
 pub mod campfire;
+pub mod causes;
 pub mod cli;
 pub mod config;
 pub mod id;

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     agent::{AgentError, Runner},
     campfire::{Client, ClientError},
+    causes::with_causes,
     config::{Config, StoreLocation},
     id::{HostId, Timestamp},
     lane::Lanes,
@@ -56,37 +57,44 @@ pub struct Hearth {
     store: Arc<dyn Store>,
     roster: Arc<Roster>,
     lanes: Lanes,
+    loader: Loader,
 }
 
 impl Hearth {
-    /// Opens the store, finds the agent, loads the plugins, and begins what was accepted and not finished.
+    /// Opens the store, finds the agent, and lines up what was accepted and not finished.
     ///
     /// # Errors
-    /// If it can't start. A bot whose plugin can't be loaded is no such reason: the others run, and that one says in
-    /// its rooms that something is wrong with its code.
+    /// If the store, the agent or the plugin engine can't be used.
     pub async fn start(config: Config) -> Result<Self, ServeError> {
         own_folder(&config.host.data_dir)?;
         let StoreLocation::Sqlite(path) = &config.store;
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(path)?);
         let agents = Runner::new(config.agent.clone(), config.host.data_dir.clone())?;
         agents.clear_leftovers();
-        greet(&agents).await?;
+        tracing::info!(version = %agents.version().await?, "the agent is there");
+        let loader = Loader::new().map_err(ServeError::Engine)?;
         let roster = Arc::new(Roster::default());
-        seat_all(&config, &roster).await?;
+        for bot in config.bots.values() {
+            roster.seat(Seat { bot: Arc::clone(bot), generation: None });
+        }
 
-        let client = Client::new(config.campfire.timeout)?;
-        let turns = Turns::new(Arc::clone(&store), Arc::clone(&roster), agents, client);
         let host = &config.host;
+        let turns = Turns::new(
+            Arc::clone(&store),
+            Arc::clone(&roster),
+            agents,
+            Client::new(config.campfire.timeout)?,
+        );
         let lanes =
             Lanes::new(HostId::random(), Arc::clone(&store), turns, host.queue_limit, host.turns_in_flight);
         let left = store.unfinished_lanes().await?;
         if !left.is_empty() {
-            tracing::info!(lanes = left.len(), "messages from before the start are waiting and run now");
+            tracing::info!(lanes = left.len(), "messages from before the start are waiting");
         }
         for lane in left {
             lanes.wake(lane);
         }
-        Ok(Self { config, store, roster, lanes })
+        Ok(Self { config, store, roster, lanes, loader })
     }
 
     /// The lanes, to see how busy they are.
@@ -94,49 +102,61 @@ impl Hearth {
         &self.lanes
     }
 
-    /// Takes webhooks on `listener` until `shutdown`, then ends: running turns get the configured grace.
-    pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+    /// Takes webhooks on `listener` until `shutdown`, then ends: running turns get the configured grace, or less if
+    /// `hurry` comes. Messages are taken from the start; turns begin when the plugins are loaded, which may take longer
+    /// than Campfire waits. A plugin that can't be loaded is no reason not to run: the other bots do, and that one says
+    /// in its rooms that something is wrong with its code.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()>,
+        hurry: impl Future<Output = ()>,
+    ) {
         let host = &self.config.host;
         let door = Arc::new(Door {
-            roster: self.roster,
+            roster: Arc::clone(&self.roster),
             inbox: Arc::new(self.lanes.clone()),
             max_body: host.max_body,
         });
         let ended = CancellationToken::new();
-        let sweeper = tokio::spawn(sweep(self.store, host.journal_retention, ended.clone()));
-        webhook::serve(door, listener, shutdown).await;
+        let sweeper = tokio::spawn(sweep(Arc::clone(&self.store), host.journal_retention, ended.clone()));
+        let load = async {
+            load_all(&self.loader, &self.config, &self.roster).await;
+            self.lanes.open();
+        };
+        // Loading ends with the door: there is nothing left to load for.
+        let open = async {
+            tokio::join!(load, std::future::pending::<()>());
+        };
+        tokio::select! {
+            () = webhook::serve(door, listener, shutdown) => {}
+            () = open => {}
+        }
         tracing::info!("closing: no more webhooks are taken, running turns may end");
-        self.lanes.close(host.shutdown_grace).await;
+        self.lanes.close(host.shutdown_grace, hurry).await;
         ended.cancel();
         let _ = sweeper.await;
+        self.store.close().await;
     }
 }
 
 /// Loads every bot's plugin, side by side.
-async fn seat_all(config: &Config, roster: &Roster) -> Result<(), ServeError> {
-    let loader = Loader::new().map_err(ServeError::Engine)?;
+async fn load_all(loader: &Loader, config: &Config, roster: &Roster) {
     let loads = config.bots.values().map(|bot| async {
-        let generation = match loader.load(bot, 1).await {
+        match loader.load(bot, 1).await {
             Ok(generation) => {
                 tracing::info!(bot = %bot.name, plugin = ?generation.plugin, "loaded");
-                Some(Arc::new(generation))
+                roster.seat(Seat { bot: Arc::clone(bot), generation: Some(Arc::new(generation)) });
             }
-            Err(error) => {
-                tracing::error!(bot = %bot.name, plugin = %bot.plugin.display(), error = %with_causes(&error), "the plugin can't be loaded; the other bots run without this one");
-                None
-            }
-        };
-        roster.seat(Seat { bot: Arc::clone(bot), generation });
+            Err(error) => tracing::error!(
+                bot = %bot.name,
+                plugin = %bot.plugin.display(),
+                error = with_causes(&error),
+                "the plugin can't be loaded; the other bots run without this one"
+            ),
+        }
     });
     futures_util::future::join_all(loads).await;
-    Ok(())
-}
-
-/// Finds out which agent answers, and refuses one that is not safe to run.
-async fn greet(agents: &Runner) -> Result<(), ServeError> {
-    let version = agents.version().await?;
-    tracing::info!(%version, "the agent is there");
-    Ok(())
 }
 
 async fn sweep(store: Arc<dyn Store>, retention: Duration, ended: CancellationToken) {
@@ -164,10 +184,4 @@ fn own_folder(path: &std::path::Path) -> Result<(), ServeError> {
     let failed = |cause| ServeError::DataDir { path: path.to_owned(), cause };
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700)).map_err(failed)
-}
-
-/// An error with all its causes, in one line.
-pub fn with_causes(error: &dyn std::error::Error) -> String {
-    std::iter::successors(error.source(), |cause| cause.source())
-        .fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
 }

@@ -23,6 +23,9 @@ use crate::{
     playground::{Options, Playground},
 };
 
+/// Any free port of this machine.
+pub const ANY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
 /// A deployment in the playground, whose page is served as long as this lives.
 pub struct Stage {
     /// The deployment, with the playground as its Campfire.
@@ -46,7 +49,8 @@ pub struct Page {
 
 impl Stage {
     /// Puts `config` on the stage, with the playground at `page` and its data in the subfolder `folder` of the data
-    /// folder. Where an address is taken, any free port of this machine does.
+    /// folder. If `page` is taken, any free port of this machine does. Webhooks have a port of their own: the configured
+    /// one is the real Campfire's, which would lose messages here.
     ///
     /// # Errors
     /// If no port can be had.
@@ -56,7 +60,7 @@ impl Stage {
         page: SocketAddr,
         options: Options,
     ) -> io::Result<Self> {
-        let webhooks = bind_or_any(config.host.listen).await?;
+        let webhooks = TcpListener::bind(ANY).await?;
         config.host.data_dir = config.host.data_dir.join(folder);
         config.store = StoreLocation::Sqlite(config.host.data_dir.join("hearth.db"));
 
@@ -65,7 +69,7 @@ impl Stage {
             playground.set_notice("Answers come from the demo agent, not from a model.");
         }
         let page = Page::open(bind_or_any(page).await?, &playground)?;
-        let (hooks, campfire) = (local(webhooks.local_addr()?), local(page.address));
+        let (hooks, campfire) = (url(webhooks.local_addr()?), url(page.address));
         let mut rooms = BTreeMap::new();
         for (name, bot) in &mut config.bots {
             let secret = Uuid::new_v4().simple().to_string();
@@ -109,21 +113,15 @@ pub fn webhook_url(host: &Url, bot: &BotName, secret: &str) -> Url {
 async fn bind_or_any(address: SocketAddr) -> io::Result<TcpListener> {
     match TcpListener::bind(address).await {
         Ok(listener) => Ok(listener),
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            TcpListener::bind((IpAddr::V4(Ipv4Addr::LOCALHOST), 0)).await
-        }
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => TcpListener::bind(ANY).await,
         Err(error) => Err(error),
     }
 }
 
-/// The URL of a listener from this machine; one that listens everywhere is reached over loopback.
-fn local(address: SocketAddr) -> Url {
-    let ip = match address.ip() {
-        ip if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        ip => ip,
-    };
+/// The URL of a listener.
+fn url(address: SocketAddr) -> Url {
     let mut url = Url::parse("http://localhost/").expect("a constant URL is one");
-    let _ = url.set_ip_host(ip);
+    let _ = url.set_ip_host(address.ip());
     let _ = url.set_port(Some(address.port()));
     url
 }
@@ -144,8 +142,8 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_on_every_address_is_reached_over_loopback() {
-        assert_eq!(local("0.0.0.0:80".parse().unwrap()).as_str(), "http://127.0.0.1/");
-        assert_eq!(local("[::1]:8787".parse().unwrap()).as_str(), "http://[::1]:8787/");
+    fn an_address_becomes_a_url() {
+        assert_eq!(url("127.0.0.1:80".parse().unwrap()).as_str(), "http://127.0.0.1/");
+        assert_eq!(url("[::1]:8787".parse().unwrap()).as_str(), "http://[::1]:8787/");
     }
 }

@@ -16,9 +16,9 @@ pub fn path() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         #[expect(clippy::disallowed_methods, reason = "the tests build the binary that they run")]
-        // The whole workspace, so that dependencies have the features that these tests were built with.
+        // As `cargo test` selects, so that dependencies keep the features that these tests were built with.
         let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--locked", "--workspace", "--bin", "hearth"])
+            .args(["build", "--quiet", "--locked", "--workspace", "--all-targets"])
             .current_dir(repository())
             .status()
             .expect("cargo runs");

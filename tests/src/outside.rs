@@ -10,7 +10,7 @@ use hearth::{
     config::Config,
     id::{BotName, RoomId},
     playground::{Options, Playground},
-    stage::{Page, Stage},
+    stage::{ANY, Page, Stage},
 };
 use rustix::process::{Pid, Signal, kill_process};
 use secrecy::ExposeSecret;
@@ -20,10 +20,7 @@ use tokio::{
     process::{Child, Command},
 };
 
-use crate::{
-    binary,
-    world::{ANY, PATIENCE},
-};
+use crate::{binary, world::PATIENCE};
 
 /// A Campfire, and a host outside this process that answers for the bots `echo` and `assistant` in it.
 pub struct Outside {
@@ -122,6 +119,18 @@ impl Outside {
         let said = self.playground.say(self.playground.you(), self.room, text).expect("it can be said");
         let delivery = self.playground.wait_for_delivery(|delivery| delivery.message == said, PATIENCE).await;
         assert_eq!(delivery.expect("it is delivered").status, Some(204));
+    }
+
+    /// Says something to the assistant, and waits until the agent is asked.
+    pub async fn ask(&self, text: &str) {
+        self.say(text).await;
+        let you = self.playground.you();
+        let seen = self.playground.wait_for(
+            self.room,
+            |message| message.author == you && message.plain == text && !message.boosts.is_empty(),
+            PATIENCE,
+        );
+        assert!(seen.await.is_some(), "nobody saw {text:?}");
     }
 
     /// Waits for an answer with these words.

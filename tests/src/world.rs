@@ -1,11 +1,7 @@
 //! A deployment on the stage: a real host in this process, the playground as its Campfire, everything in a folder of
 //! its own that goes away with it.
 
-use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::Path,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 use hearth::{
     config::Config,
@@ -13,7 +9,7 @@ use hearth::{
     lane::Lanes,
     playground::{Message, Options, Playground},
     serve::Hearth,
-    stage::{Page, Stage},
+    stage::{ANY, Page, Stage},
     store::{JournalRow, SqliteStore, Store},
 };
 use secrecy::ExposeSecret;
@@ -25,9 +21,6 @@ use crate::binary;
 
 /// How long anything may take that ought to happen. Long, since machines are slow at times; no test waits for it.
 pub const PATIENCE: Duration = Duration::from_mins(1);
-
-/// Any free port of this machine.
-pub const ANY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// The `[agent]` of a deployment that the demo agent answers.
 pub fn demo_agent() -> String {
@@ -100,7 +93,8 @@ impl World {
     async fn start_on(&mut self, listener: TcpListener) {
         let hearth = Hearth::start(self.config.clone()).await.expect("the host starts");
         let (lanes, ended) = (hearth.lanes().clone(), CancellationToken::new());
-        let task = tokio::spawn(hearth.serve(listener, ended.clone().cancelled_owned()));
+        let task =
+            tokio::spawn(hearth.serve(listener, ended.clone().cancelled_owned(), std::future::pending()));
         self.host = Some(Host { lanes, ended, task });
     }
 

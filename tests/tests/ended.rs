@@ -10,7 +10,7 @@ async fn a_message_that_was_acknowledged_is_answered_after_a_kill() {
     let mut outside = Outside::new("").await;
     outside.say("my name is Zelda").await;
     outside.hear("Zelda").await;
-    outside.say("demo:slow=2000 first").await;
+    outside.ask("demo:slow=2000 first").await;
     outside.say("what is my name?").await;
     let status = outside.end(Signal::KILL).await;
     assert!(was_killed_by(status, Signal::KILL));
@@ -26,7 +26,7 @@ async fn a_message_that_was_acknowledged_is_answered_after_a_kill() {
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_lets_a_running_turn_end() {
     let mut outside = Outside::new("shutdown-grace = \"60s\"").await;
-    outside.say("demo:slow=1500").await;
+    outside.ask("demo:slow=1500").await;
     let status = outside.end(Signal::TERM).await;
     assert!(status.success(), "{status}");
     assert_eq!(outside.answers().len(), 1);
@@ -35,7 +35,7 @@ async fn sigterm_lets_a_running_turn_end() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_turn_that_outlasts_the_grace_runs_at_the_next_start() {
     let mut outside = Outside::new("shutdown-grace = \"200ms\"").await;
-    outside.say("demo:slow=4000 patience").await;
+    outside.ask("demo:slow=4000 patience").await;
     let began = Instant::now();
     let status = outside.end(Signal::TERM).await;
     assert!(status.success(), "{status}");

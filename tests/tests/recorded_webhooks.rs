@@ -137,5 +137,5 @@ async fn other_events_of_forks_are_acknowledged_and_passed_over() {
     ] {
         assert!(deliver(&world, &body.to_string()).await.starts_with("HTTP/1.1 204"));
     }
-    assert_eq!(world.lanes().active(), 0);
+    assert_eq!(world.lanes().busy(), 0);
 }

@@ -21,7 +21,7 @@ use super::{
     process::Leave,
     redact::beginning_of,
 };
-use crate::id::SessionId;
+use crate::{causes::with_causes, id::SessionId};
 
 /// How much of the words about what happened is kept, in bytes, besides the end of stderr.
 const CAUSE_LIMIT: usize = 2 << 10;
@@ -203,13 +203,7 @@ impl Hindrance {
             Self::Ended(_) => {
                 (Outcome::Interrupted, "the turn was stopped before the agent was started".into())
             }
-            Self::Failed(error) => {
-                let mut cause = error.to_string();
-                if let Some(source) = std::error::Error::source(&error) {
-                    cause = format!("{cause} ({source})");
-                }
-                (Outcome::Crashed, cause)
-            }
+            Self::Failed(error) => (Outcome::Crashed, with_causes(&error)),
         }
     }
 }

@@ -3,11 +3,7 @@
 //! Lines from standard input go to the bot's direct room in a playground of its own; what the bot posts there is
 //! printed. At the end of the input (Ctrl-D, or the end of a pipe) what was asked is still answered.
 
-use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    process::ExitCode,
-    time::Duration,
-};
+use std::{process::ExitCode, time::Duration};
 
 use miette::{IntoDiagnostic, Report, miette};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines, Stdin};
@@ -20,11 +16,9 @@ use crate::{
     lane::Lanes,
     playground::{Change, Message, Options, Playground},
     serve::Hearth,
-    stage::Stage,
+    stage::{ANY, Stage},
 };
 
-/// Nobody but this conversation needs to find its sockets.
-const ANY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 /// How long a message may take to reach the host, which is on the same machine.
 const DELIVERY: Duration = Duration::from_secs(30);
 
@@ -41,7 +35,6 @@ pub(super) async fn chat(mut config: Config, bot: String) -> Result<ExitCode, Re
         ));
     }
     config.bots.retain(|other, _| *other == name);
-    config.host.listen = ANY;
     let stage =
         Stage::set(config, &format!("chat-{name}"), ANY, Options::default()).await.into_diagnostic()?;
     let room = stage.rooms[&name];
@@ -50,10 +43,15 @@ pub(super) async fn chat(mut config: Config, bot: String) -> Result<ExitCode, Re
     let lanes = hearth.lanes().clone();
 
     let ended = CancellationToken::new();
-    let host = tokio::spawn(hearth.serve(stage.webhooks, ended.clone().cancelled_owned()));
+    let closed = || ended.clone().cancelled_owned();
+    let host = tokio::spawn(hearth.serve(stage.webhooks, closed(), closed()));
     terminal::print(&format!("Talking to {name}{demo}. Ctrl-D ends it."));
     let talk = Talk { playground: stage.playground, room, lanes, heard: None };
-    let talked = talk.run(BufReader::new(tokio::io::stdin()).lines()).await;
+    let talked = tokio::select! {
+        talked = talk.run(BufReader::new(tokio::io::stdin()).lines()) => talked,
+        // What runs is ended with its agent, and forgotten: nobody waits for it.
+        interrupted = tokio::signal::ctrl_c() => interrupted.into_diagnostic(),
+    };
     ended.cancel();
     host.await.into_diagnostic()?;
     talked.map(|()| ExitCode::SUCCESS)

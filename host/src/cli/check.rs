@@ -7,10 +7,10 @@ use secrecy::ExposeSecret;
 
 use super::terminal;
 use crate::{
-    agent::{AgentError, Runner},
+    agent::{AgentError, CliVersion, Runner},
+    causes::with_causes,
     config::{Bot, Config},
     plugin::Loader,
-    serve::with_causes,
     stage::webhook_url,
 };
 
@@ -33,7 +33,8 @@ pub(super) async fn check(config: Config, show_secrets: bool) -> Result<ExitCode
         }
     }
     match agent(&config).await {
-        Ok(version) => good(&format!("the agent is {version}")),
+        Ok(version) if version.is_demo => good("the agent is the demo agent, which is no model"),
+        Ok(version) => good(&format!("the agent is the claude CLI {version}")),
         Err(error) => findings.bad(&with_causes(&error)),
     }
     if let Some(advice) = credentials(&config) {
@@ -50,10 +51,9 @@ pub(super) async fn check(config: Config, show_secrets: bool) -> Result<ExitCode
     Ok(if findings.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-async fn agent(config: &Config) -> Result<String, AgentError> {
+async fn agent(config: &Config) -> Result<CliVersion, AgentError> {
     let runner = Runner::new(config.agent.clone(), config.host.data_dir.clone())?;
-    let version = runner.version().await?;
-    Ok(version.to_string())
+    runner.version().await
 }
 
 /// What to do if the real CLI would start without credentials.

@@ -12,6 +12,6 @@ pub(super) fn start(default: &str) {
     let _ = if io::stderr().is_terminal() {
         log.with_target(false).compact().try_init()
     } else {
-        log.json().flatten_event(true).try_init()
+        log.json().flatten_event(true).with_current_span(false).try_init()
     };
 }

@@ -10,7 +10,7 @@ mod logging;
 mod run;
 mod terminal;
 
-use std::{ffi::OsString, io, path::PathBuf, process::ExitCode};
+use std::{io, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use miette::{IntoDiagnostic, Report};
@@ -55,22 +55,15 @@ enum Command {
     /// Print the JSON schema of the configuration, for editors.
     Schema,
     /// The deterministic stand-in for the Claude CLI. Takes the CLI's own arguments.
-    #[command(disable_help_flag = true)]
+    #[command(disable_help_flag = true, disable_version_flag = true)]
     DemoAgent {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<OsString>,
+        arguments: Vec<String>,
     },
 }
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
-    // The stand-in takes the CLI's own flags, `--version` among them, so it is told apart before clap looks.
-    let arguments: Vec<String> = std::env::args().collect();
-    if arguments.get(1).is_some_and(|command| command == "demo-agent") {
-        let (input, output) = (io::BufReader::new(io::stdin()), io::stdout().lock());
-        let surroundings = demo::Environment::of_this_process();
-        return demo::run(&arguments[2..], &surroundings, input, output, io::stderr()).into();
-    }
     match execute(Arguments::parse()) {
         Ok(code) => code,
         Err(report) => {
@@ -92,7 +85,11 @@ fn execute(arguments: Arguments) -> Result<ExitCode, Report> {
             terminal::print(&serde_json::to_string_pretty(&config::schema()).into_diagnostic()?);
             Ok(ExitCode::SUCCESS)
         }
-        Command::DemoAgent { .. } => unreachable!("told apart in main"),
+        Command::DemoAgent { arguments } => {
+            let (input, output) = (io::BufReader::new(io::stdin()), io::stdout().lock());
+            let surroundings = demo::Environment::of_this_process();
+            Ok(demo::run(&arguments, &surroundings, input, output, io::stderr()).into())
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{logging, terminal};
 use crate::{config::Config, playground::Options, serve::Hearth, stage::Stage};
@@ -26,7 +27,8 @@ pub(super) async fn run(config: Config) -> Result<ExitCode, Report> {
     let (listen, bots) = (config.host.listen, config.bots.len());
     let hearth = Hearth::start(config).await.into_diagnostic()?;
     tracing::info!(%listen, bots, "hearth is up");
-    hearth.serve(listener, signalled()?).await;
+    let (shutdown, hurry) = signals()?;
+    hearth.serve(listener, shutdown, hurry).await;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -45,7 +47,8 @@ pub(super) async fn dev(config: Config) -> Result<ExitCode, Report> {
         "\n  Hearth is up. Open http://{}/ and write to {names}.\n  Answers come from {agent}. Ctrl-C ends it.\n",
         stage.page.address,
     ));
-    hearth.serve(stage.webhooks, signalled()?).await;
+    let (shutdown, hurry) = signals()?;
+    hearth.serve(stage.webhooks, shutdown, hurry).await;
     stage.playground.close();
     Ok(ExitCode::SUCCESS)
 }
@@ -62,22 +65,20 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, Report> {
     })
 }
 
-/// Ends with the first SIGTERM or Ctrl-C; a second one ends the process at once.
-fn signalled() -> Result<impl Future<Output = ()>, Report> {
+/// Two futures: the first SIGTERM or Ctrl-C, and the second.
+fn signals() -> Result<(impl Future<Output = ()>, impl Future<Output = ()>), Report> {
     let mut terminate = signal(SignalKind::terminate()).into_diagnostic()?;
     let mut interrupt = signal(SignalKind::interrupt()).into_diagnostic()?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tokio::spawn(async move {
+    let (first, second) = (CancellationToken::new(), CancellationToken::new());
+    let (shutdown, hurry) = (first.clone().cancelled_owned(), second.clone().cancelled_owned());
+    tokio::spawn(async move {
+        for seen in [first, second] {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
-            tracing::warn!("a second signal: ending at once; what was running is in the inbox");
-            std::process::exit(130);
-        });
-    })
+            seen.cancel();
+        }
+    });
+    Ok((shutdown, hurry))
 }

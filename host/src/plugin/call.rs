@@ -15,7 +15,7 @@ use crate::{config::Limits, id::BotName};
 /// Parts one answer may have.
 const PARTS_LIMIT: usize = 32;
 /// Bytes of one text, and of a prompt.
-const TEXT_LIMIT: usize = 256 << 10;
+pub const TEXT_LIMIT: usize = 256 << 10;
 /// Bytes of a system prompt.
 const SYSTEM_PROMPT_LIMIT: usize = 64 << 10;
 /// Bytes of one file.

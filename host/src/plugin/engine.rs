@@ -116,36 +116,46 @@ pub(super) trait Bounded {
 /// What one call may use, and whether it wanted more: the guest only sees a failed allocation and traps on it, so this
 /// is what tells "needs more memory" from any other trap.
 pub(super) struct Bound {
+    /// Bytes of all memories that are left.
     memory: usize,
+    /// Elements of all tables that are left.
+    elements: usize,
     pub(super) memory_refused: bool,
 }
 
 impl Bound {
     pub(super) fn new(limits: &Limits) -> Self {
-        Self { memory: limits.memory.min(MEMORY_CEILING), memory_refused: false }
+        Self { memory: limits.memory.min(MEMORY_CEILING), elements: TABLE_ELEMENTS, memory_refused: false }
     }
 }
 
 impl ResourceLimiter for Bound {
     fn memory_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let granted = desired <= self.memory;
+        let granted = take(&mut self.memory, desired.saturating_sub(current));
         self.memory_refused |= !granted;
         Ok(granted)
     }
 
     fn table_growing(
         &mut self,
-        _current: usize,
+        current: usize,
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(desired <= TABLE_ELEMENTS)
+        Ok(take(&mut self.elements, desired.saturating_sub(current)))
     }
+}
+
+/// Takes `wanted` of what is left, if so much is.
+fn take(left: &mut usize, wanted: usize) -> bool {
+    let rest = left.checked_sub(wanted);
+    *left = rest.unwrap_or(*left);
+    rest.is_some()
 }
 
 // === Ticker: the epoch's clock ===

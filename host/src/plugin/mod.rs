@@ -16,6 +16,7 @@ mod roster;
 mod v1;
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     fmt,
     path::{Path, PathBuf},
@@ -24,10 +25,10 @@ use std::{
 };
 
 use sha2::{Digest, Sha256};
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
 
 pub use self::{
-    call::CallError,
+    call::{CallError, TEXT_LIMIT},
     engine::{Engine, MEMORY_CEILING},
     roster::{Roster, Seat},
     v1::types::*,
@@ -144,7 +145,8 @@ pub struct Generation {
 pub struct Loader {
     engine: Arc<Engine>,
     compiles: Semaphore,
-    loaded: Mutex<HashMap<ContentHash, Arc<Plugin>>>,
+    /// One cell a content: whoever comes while it is compiled waits for that.
+    loaded: Mutex<HashMap<ContentHash, Arc<OnceCell<Arc<Plugin>>>>>,
 }
 
 // === impl ContentHash ===
@@ -181,17 +183,12 @@ impl Loader {
     pub async fn load(&self, bot: &Arc<Bot>, number: u64) -> Result<Generation, LoadError> {
         let bytes = read(&bot.plugin).await?;
         let hash = ContentHash::of(&bytes);
-        let known = self.loaded.lock().unwrap_or_else(PoisonError::into_inner).get(&hash).cloned();
-        let plugin = if let Some(plugin) = known {
-            plugin
-        } else {
-            let plugin = Arc::new(self.compile(bytes, hash).await?);
-            self.loaded.lock().unwrap_or_else(PoisonError::into_inner).insert(hash, Arc::clone(&plugin));
-            plugin
-        };
+        let cell =
+            Arc::clone(self.loaded.lock().unwrap_or_else(PoisonError::into_inner).entry(hash).or_default());
+        let plugin = cell.get_or_try_init(async || Ok(Arc::new(self.compile(bytes, hash).await?))).await?;
         plugin.check_settings(bot)?;
         let settings = bot.settings.to_string().into();
-        Ok(Generation { number, bot: Arc::clone(bot), plugin, settings })
+        Ok(Generation { number, bot: Arc::clone(bot), plugin: Arc::clone(plugin), settings })
     }
 
     async fn compile(&self, bytes: Vec<u8>, hash: ContentHash) -> Result<Plugin, LoadError> {
@@ -247,13 +244,13 @@ fn settings_schema(schema: &str) -> Result<jsonschema::Validator, LoadError> {
     jsonschema::draft202012::new(&schema).map_err(|error| wrong(error.to_string()))
 }
 
-/// `text` cut to at most `limit` bytes, on a character's boundary.
-fn bounded(text: &str, limit: usize) -> std::borrow::Cow<'_, str> {
+/// `text` cut to at most `limit` bytes, on a character's boundary, with an ellipsis where something is missing.
+pub fn bounded(text: &str, limit: usize) -> Cow<'_, str> {
     if text.len() <= limit {
-        text.into()
-    } else {
-        format!("{}…", &text[..text.floor_char_boundary(limit)]).into()
+        return text.into();
     }
+    let kept = text.floor_char_boundary(limit.saturating_sub('…'.len_utf8()));
+    format!("{}…", &text[..kept]).into()
 }
 
 // === impl Plugin ===

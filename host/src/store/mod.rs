@@ -106,6 +106,9 @@ pub struct OutboxPart {
 pub enum PartState {
     /// Recorded; sent at most if it is the first such part of its event.
     Planned,
+    /// Surely not in the room, since Campfire could not be reached; to be sent later. It must be marked
+    /// [`Planned`](Self::Planned) before it is.
+    Unsent,
     /// In the room, as this message if the server told.
     Posted(Option<MessageId>),
     /// It may be in the room or not, and nobody can tell.
@@ -224,7 +227,9 @@ pub enum StoreError {
         known: i64,
     },
     /// Another process works with the file.
-    #[error("{path} is in use by another hearth; end that one, or give this one another `[store] url`")]
+    #[error(
+        "{path} is in use by another hearth; end that one, or give this one another `data-dir` in [host]"
+    )]
     InUse {
         /// The database file.
         path: String,
@@ -307,9 +312,6 @@ pub trait Store: Send + Sync + 'static {
         row: JournalRow,
     ) -> Result<(), StoreError>;
 
-    /// Drops the lane's conversation at once (the agent no longer knows it).
-    async fn forget_session(&self, lease: &Lease) -> Result<(), StoreError>;
-
     /// The newest journal rows, newest first; of one bot if named. At most [`JOURNAL_ROWS`].
     async fn journal(&self, bot: Option<&BotName>, limit: u32) -> Result<Vec<JournalRow>, StoreError>;
 
@@ -345,4 +347,8 @@ pub trait Store: Send + Sync + 'static {
     /// older than `before`, expired sessions, expired leases of lanes with nothing to do.
     /// Bounded work per call; answers how many of them went.
     async fn sweep(&self, before: Timestamp, now: Timestamp) -> Result<u64, StoreError>;
+
+    /// Ends the store: what was asked before is done, what is asked from now on is [`StoreError::Unavailable`]. Returns
+    /// when another process may open it.
+    async fn close(&self);
 }

@@ -27,10 +27,7 @@ mod writer;
 
 use std::{
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::AtomicU64},
 };
 
 use async_trait::async_trait;
@@ -79,15 +76,9 @@ impl SqliteStore {
         Ok(Self { reader, writer, commits })
     }
 
-    /// Ends the store: what was asked before is done, what is asked from now on fails. Returns when the file is free.
-    pub async fn close(&self) {
-        self.reader.stop().await;
-        self.writer.stop().await;
-    }
-
-    /// How many transactions were committed since it was opened; for metrics.
+    /// How many transactions were committed since it was opened: fewer than writes, if these are gathered well.
     pub fn commits(&self) -> u64 {
-        self.commits.load(Ordering::Relaxed)
+        self.commits.load(std::sync::atomic::Ordering::Relaxed)
     }
 
     async fn write<T: Send + 'static>(
@@ -169,7 +160,7 @@ impl Store for SqliteStore {
         state: PartState,
     ) -> Result<(), StoreError> {
         let lease = lease.clone();
-        let flush = Flush::If(Box::new(move |c| outbox::has_parts_behind(c, event, index)));
+        let flush = Flush::If(Box::new(move |c| outbox::is_relied_on(c, event, index, state)));
         self.write(flush, move |c| outbox::mark(c, &lease, event, index, state)).await
     }
 
@@ -183,15 +174,6 @@ impl Store for SqliteStore {
     ) -> Result<(), StoreError> {
         let lease = lease.clone();
         self.write(Flush::Never, move |c| inbox::finish(c, &lease, event, end, session, &row)).await
-    }
-
-    async fn forget_session(&self, lease: &Lease) -> Result<(), StoreError> {
-        let lease = lease.clone();
-        self.write(Flush::Never, move |c| {
-            lanes::check(c, &lease)?;
-            sessions::change(c, &lease.lane, SessionChange::Forget)
-        })
-        .await
     }
 
     async fn journal(&self, bot: Option<&BotName>, limit: u32) -> Result<Vec<JournalRow>, StoreError> {
@@ -238,6 +220,11 @@ impl Store for SqliteStore {
 
     async fn sweep(&self, before: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
         self.write(Flush::Never, move |c| sweep::sweep(c, before, now)).await
+    }
+
+    async fn close(&self) {
+        self.reader.stop().await;
+        self.writer.stop().await;
     }
 }
 

@@ -2,21 +2,19 @@
 
 use std::{collections::HashSet, sync::Mutex, sync::PoisonError, time::Duration};
 
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::outgoing::Outgoing;
 use crate::{
     campfire::{Client, PostError, Target},
-    id::{EventId, MessageId},
+    causes::with_causes,
+    id::{EventId, MessageId, Timestamp},
     store::{Lease, OutboxPart, PartState, Store, StoreError},
 };
 
-/// How long a turn goes on trying to reach a Campfire that refuses connections. Nothing was sent, so nothing is doubled.
-const PATIENCE: Duration = Duration::from_mins(5);
-/// The pause between two tries.
-const PAUSE: Duration = Duration::from_secs(5);
+/// How old a message may become while its Campfire can't be reached. Then its answer is of no use to anybody.
+const PATIENCE: Duration = Duration::from_hours(24);
 
 /// Posts what the outbox holds.
 pub(super) struct Delivery {
@@ -33,8 +31,20 @@ pub(super) struct Errand<'turn> {
     /// The message that is answered.
     pub(super) trigger: MessageId,
     pub(super) target: &'turn Target,
+    /// When the message came.
+    pub(super) received_at: Timestamp,
     /// The host closes.
     pub(super) stop: &'turn CancellationToken,
+}
+
+/// How far the outbox came.
+pub(super) enum Posted {
+    /// Through all parts.
+    Through(Delivered),
+    /// Not through, since the host closes.
+    Stopped,
+    /// Not through, since Campfire can't be reached.
+    Blocked,
 }
 
 /// What became of an answer's parts.
@@ -55,48 +65,56 @@ impl Delivery {
         Self { client, without_boosts: Mutex::default() }
     }
 
-    /// Posts the planned parts in order and marks each; none if the host closed before it was through. With `resumed`, the first planned one may have been sent by an
+    /// Posts the planned parts in order and marks each. With `resumed`, the first planned one may have been sent by an
     /// attempt that was cut off: it is marked uncertain and not sent again.
     ///
     /// # Errors
-    /// If the store fails or the lease is lost; what was not marked stays planned.
+    /// If the store fails or the lease is lost; what was not marked stays as it was.
     pub(super) async fn post(
         &self,
         errand: &Errand<'_>,
         parts: Vec<OutboxPart>,
         resumed: bool,
-    ) -> Result<Option<Delivered>, StoreError> {
+    ) -> Result<Posted, StoreError> {
+        let mark = async |part: &OutboxPart, state| {
+            errand.store.mark_part(errand.lease, errand.event, part.index, state).await
+        };
         let mut delivered = Delivered::default();
         let mut doubtful = resumed;
-        let mut hopeless = false;
         for part in parts {
             let state = match part.state {
-                PartState::Planned if doubtful => {
-                    doubtful = false;
-                    PartState::Uncertain
-                }
-                PartState::Planned if hopeless => PartState::Failed,
-                PartState::Planned => match self.send(&part.content, errand).await {
-                    Sent::As(state) => state,
-                    Sent::Failed(error) => {
-                        hopeless = true;
-                        tracing::error!(%error, "an answer could not be posted");
-                        delivered.cause = Some(error);
-                        PartState::Failed
+                PartState::Planned if doubtful => PartState::Uncertain,
+                PartState::Planned | PartState::Unsent if delivered.failed > 0 => PartState::Failed,
+                PartState::Planned | PartState::Unsent => {
+                    if errand.stop.is_cancelled() {
+                        mark(&part, PartState::Unsent).await?;
+                        return Ok(Posted::Stopped);
                     }
-                    Sent::Stopped => return Ok(None),
-                },
+                    if part.state == PartState::Unsent {
+                        mark(&part, PartState::Planned).await?;
+                    }
+                    match self.send(&part.content, errand).await {
+                        Sent::As(state) => state,
+                        Sent::Failed(cause) => {
+                            tracing::error!(cause, "an answer could not be posted");
+                            delivered.cause = Some(cause);
+                            PartState::Failed
+                        }
+                        Sent::Not(cause) => {
+                            tracing::warn!(cause, "Campfire can't be reached; the answer waits");
+                            mark(&part, PartState::Unsent).await?;
+                            return Ok(Posted::Blocked);
+                        }
+                    }
+                }
                 known => known,
             };
-            match state {
-                PartState::Posted(id) => delivered.posted.extend(id),
-                PartState::Uncertain => delivered.uncertain += 1,
-                PartState::Failed => delivered.failed += 1,
-                PartState::Planned => {}
-            }
+            // Only the first part that was not marked can be in doubt.
+            doubtful &= matches!(part.state, PartState::Posted(_) | PartState::Uncertain | PartState::Failed);
             if state != part.state {
-                errand.store.mark_part(errand.lease, errand.event, part.index, state).await?;
+                mark(&part, state).await?;
             }
+            delivered.count(state);
         }
         if delivered.uncertain > 0 {
             tracing::warn!(
@@ -104,7 +122,7 @@ impl Delivery {
                 "parts of an answer may or may not be in the room; they are not repeated"
             );
         }
-        Ok(Some(delivered))
+        Ok(Posted::Through(delivered))
     }
 
     async fn send(&self, content: &str, errand: &Errand<'_>) -> Sent {
@@ -115,30 +133,25 @@ impl Delivery {
                 return Sent::Failed(format!("the outbox holds a part that can't be read: {error}"));
             }
         };
-        let begun = Instant::now();
-        loop {
-            let sent = match &outgoing {
-                Outgoing::Html(html) => self.client.post_html(target, html).await,
-                Outgoing::File { name, media_type, content } => {
-                    self.client.post_file(target, name, media_type, content.clone()).await
-                }
-                Outgoing::Boost(text) => {
-                    self.boost(target, errand.trigger, text).await;
-                    return Sent::As(PartState::Posted(None));
-                }
-            };
-            match sent {
-                Ok(id) => return Sent::As(PartState::Posted(id)),
-                Err(PostError::Uncertain { .. }) => return Sent::As(PartState::Uncertain),
-                Err(error @ PostError::NotSent { .. }) if begun.elapsed() < PATIENCE => {
-                    tracing::warn!(%error, "Campfire can't be reached; the answer waits");
-                    tokio::select! {
-                        () = tokio::time::sleep(PAUSE) => {}
-                        () = errand.stop.cancelled() => return Sent::Stopped,
-                    }
-                }
-                Err(error) => return Sent::Failed(error.to_string()),
+        let sent = match &outgoing {
+            Outgoing::Html(html) => self.client.post_html(target, html).await,
+            Outgoing::File { name, media_type, content } => {
+                self.client.post_file(target, name, media_type, content.clone()).await
             }
+            Outgoing::Boost(text) => {
+                self.boost(target, errand.trigger, text).await;
+                return Sent::As(PartState::Posted(None));
+            }
+        };
+        match sent {
+            Ok(id) => Sent::As(PartState::Posted(id)),
+            Err(PostError::Uncertain { .. }) => Sent::As(PartState::Uncertain),
+            Err(error @ PostError::NotSent { .. })
+                if errand.received_at.after(PATIENCE) > Timestamp::now() =>
+            {
+                Sent::Not(with_causes(&error))
+            }
+            Err(error) => Sent::Failed(with_causes(&error)),
         }
     }
 
@@ -157,7 +170,7 @@ impl Delivery {
                     .unwrap_or_else(PoisonError::into_inner)
                     .insert(target.base.clone());
             }
-            Err(error) => tracing::debug!(%error, "a boost was not taken"),
+            Err(error) => tracing::debug!(cause = with_causes(&error), "a boost was not taken"),
         }
     }
 
@@ -166,16 +179,29 @@ impl Delivery {
         for outgoing in Outgoing::sentence(sentence) {
             let Outgoing::Html(html) = outgoing else { continue };
             if let Err(error) = self.client.post_html(target, &html).await {
-                tracing::warn!(%error, "a notice could not be posted");
+                tracing::warn!(cause = with_causes(&error), "a notice could not be posted");
             }
         }
     }
 }
 
-/// What became of one post.
+/// What became of one part.
 enum Sent {
+    /// Campfire has it, or may have it.
     As(PartState),
+    /// Campfire will not have it.
     Failed(String),
-    /// The host closes; the part was not sent.
-    Stopped,
+    /// Campfire could not be reached.
+    Not(String),
+}
+
+impl Delivered {
+    fn count(&mut self, state: PartState) {
+        match state {
+            PartState::Posted(id) => self.posted.extend(id),
+            PartState::Uncertain => self.uncertain += 1,
+            PartState::Failed => self.failed += 1,
+            PartState::Planned | PartState::Unsent => {}
+        }
+    }
 }

@@ -10,7 +10,7 @@ mod deliver;
 mod face;
 mod outgoing;
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +18,7 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use self::{
-    deliver::{Delivered, Delivery, Errand},
+    deliver::{Delivered, Delivery, Errand, Posted},
     face::Face,
     outgoing::Outgoing,
 };
@@ -26,9 +26,10 @@ use crate::{
     agent::{self, Report, Runner},
     campfire::{Client, Incoming, Target},
     config::Bot,
-    id::{LaneKey, RoomId, Timestamp, TurnId},
+    id::{LaneKey, RoomId, SessionId, Timestamp, TurnId},
     plugin::{
-        Answer, CallError, Decision, Event, Failure, Generation, Message, Outcome, Prompt, Room, Roster, User,
+        Answer, CallError, Decision, Event, Failure, Generation, Message, Outcome, Prompt, Room, Roster,
+        TEXT_LIMIT, User, bounded,
     },
     store::{Begun, End, JournalRow, Lease, OutboxPart, PartState, SessionChange, Store, StoreError},
 };
@@ -44,6 +45,17 @@ pub struct Turns {
     roster: Arc<Roster>,
     agents: Runner,
     delivery: Delivery,
+}
+
+/// How a turn went, as far as its lane is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// The event has ended.
+    Ended,
+    /// The host closes; the event is to be begun at the next start.
+    Stopped,
+    /// It can't go on now, and is to be begun again after a pause.
+    Blocked,
 }
 
 /// What a turn came to, before it is posted.
@@ -66,11 +78,11 @@ impl Turns {
         Self { store, roster, agents, delivery: Delivery::new(client) }
     }
 
-    /// Answers an event, and ends it. Returns soon after `stop`, with the event unfinished.
+    /// Answers an event, and ends it, unless `stop` comes first or its Campfire can't be reached.
     ///
     /// # Errors
     /// If the store fails or the lease is lost; the event stays unfinished.
-    pub async fn run(&self, lease: &Lease, begun: Begun, stop: CancellationToken) -> Result<(), StoreError> {
+    pub async fn run(&self, lease: &Lease, begun: Begun, stop: CancellationToken) -> Result<Way, StoreError> {
         let turn = TurnId::random();
         let span = tracing::info_span!("turn", %turn, attempt = begun.attempt);
         self.answer(lease, begun, &turn, &stop).instrument(span).await
@@ -95,7 +107,7 @@ impl Turns {
         begun: Begun,
         turn: &TurnId,
         stop: &CancellationToken,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Way, StoreError> {
         let started_at = Timestamp::now();
         let lane = &lease.lane;
         let seat = self.roster.bot(lane.bot.as_str());
@@ -117,7 +129,8 @@ impl Turns {
                 "the event can't be answered: its bot is gone from bots.toml, or its record is broken"
             );
             let row = row("unanswerable", json!({}));
-            return self.store.finish(lease, begun.event, End::Failed, SessionChange::Keep, row).await;
+            self.store.finish(lease, begun.event, End::Failed, SessionChange::Keep, row).await?;
+            return Ok(Way::Ended);
         };
 
         let resumed = !begun.parts.is_empty();
@@ -126,10 +139,10 @@ impl Turns {
         } else {
             let answered = tokio::select! {
                 answered = self.decide(&begun, &seat.bot, seat.generation.as_deref(), &incoming, &target, turn, stop) => answered,
-                () = stop.cancelled() => return Ok(()),
+                () = stop.cancelled() => return Ok(Way::Stopped),
             };
             if stop.is_cancelled() {
-                return Ok(());
+                return Ok(Way::Stopped);
             }
             let contents = answered.parts.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>();
             // These are strings and numbers; serialising them can't fail.
@@ -145,13 +158,19 @@ impl Turns {
             event: begun.event,
             trigger: incoming.message.id,
             target: &target,
+            received_at: begun.received_at,
             stop,
         };
-        let Some(delivered) = self.delivery.post(&errand, parts, resumed).await? else { return Ok(()) };
+        let delivered = match self.delivery.post(&errand, parts, resumed).await? {
+            Posted::Through(delivered) => delivered,
+            Posted::Stopped => return Ok(Way::Stopped),
+            Posted::Blocked => return Ok(Way::Blocked),
+        };
         answered.add(&delivered);
         tracing::info!(outcome = answered.outcome, posted = delivered.posted.len(), "the turn ended");
         let row = row(answered.outcome, answered.details);
-        self.store.finish(lease, begun.event, answered.end, answered.session, row).await
+        self.store.finish(lease, begun.event, answered.end, answered.session, row).await?;
+        Ok(Way::Ended)
     }
 
     /// Everything from the message to the parts; asks the plugin and the agent, posts nothing but the reaction.
@@ -184,17 +203,33 @@ impl Turns {
             Ok(Decision::Reply(parts)) => Answered::new(Outgoing::from_parts(parts), "replied"),
             Ok(Decision::Ask(prompt)) => {
                 let asked = self.agents.run(request(begun, bot, incoming.room.id, prompt), stop.clone());
-                let (report, ()) =
-                    tokio::join!(asked, self.delivery.boost(target, incoming.message.id, SEEN));
-                formatted(generation, &event, report, turn).await
+                let mut asked = pin!(asked);
+                let report = tokio::select! {
+                    report = &mut asked => report,
+                    () = self.seen(begun, incoming, target) => asked.await,
+                };
+                formatted(generation, &event, report, begun.session, turn).await
             }
         };
         answered.with(generation)
     }
+
+    /// Shows that the message was seen, once. Nothing waits for it.
+    async fn seen(&self, begun: &Begun, incoming: &Incoming, target: &Target) {
+        if begun.attempt == 1 {
+            self.delivery.boost(target, incoming.message.id, SEEN).await;
+        }
+    }
 }
 
 /// The plugin's words for the agent's outcome, and what the host adds.
-async fn formatted(generation: &Generation, event: &Event, report: Report, turn: &TurnId) -> Answered {
+async fn formatted(
+    generation: &Generation,
+    event: &Event,
+    report: Report,
+    asked: Option<SessionId>,
+    turn: &TurnId,
+) -> Answered {
     let verdict = face::verdict(&report.outcome);
     let word = verdict.map_or_else(face::word, |_| "answered");
     if let Some(cause) = &report.cause {
@@ -202,7 +237,8 @@ async fn formatted(generation: &Generation, event: &Event, report: Report, turn:
     }
     let outcome = match verdict {
         Ok(text) => Outcome::Completed(Answer {
-            text: text.to_owned(),
+            // What a plugin may put into one part, as most do.
+            text: bounded(text, TEXT_LIMIT).into_owned(),
             turns: report.usage.turns,
             cost_usd: report.usage.cost_usd,
             memory_lost: report.memory_lost,
@@ -214,15 +250,16 @@ async fn formatted(generation: &Generation, event: &Event, report: Report, turn:
             attributes: Vec::new(),
         }),
     };
-    let mut parts = if report.memory_lost { Outgoing::sentence(face::MEMORY_LOST) } else { Vec::new() };
-    let answered = match generation.format_reply(event, &outcome).await {
-        Ok(formatted) => {
-            parts.extend(Outgoing::from_parts(formatted));
-            Answered::new(parts, word)
-        }
+    let mut answered = match generation.format_reply(event, &outcome).await {
+        Ok(formatted) => Answered::new(Outgoing::from_parts(formatted), word),
         Err(error) => Answered::plugin_failed(&error, turn),
     };
+    if report.memory_lost {
+        answered.parts.splice(..0, Outgoing::sentence(face::MEMORY_LOST));
+    }
     let session = match report.session {
+        // A conversation that brings no answer is not kept for longer than it was: it may be what is in the way.
+        Some(session) if verdict.is_err() && asked == Some(session) => SessionChange::Keep,
         Some(session) => SessionChange::Set(session, Timestamp::now().after(generation.bot.session_ttl)),
         None if report.memory_lost => SessionChange::Forget,
         None => SessionChange::Keep,

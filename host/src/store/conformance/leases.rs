@@ -78,7 +78,6 @@ pub(in crate::store) async fn no_write_with_a_lost_lease_changes_anything(store:
         store.record_parts(&old, event, vec!["two".to_owned()], set(2)).await,
         store.mark_part(&old, event, 0, PartState::Failed).await,
         store.finish(&old, event, End::Failed, set(3), row).await,
-        store.forget_session(&old).await,
         store.release_if_idle(&old).await.map(drop),
     ] {
         assert!(matches!(&refused, Err(StoreError::LeaseLost(lost)) if *lost == lane), "{refused:?}");

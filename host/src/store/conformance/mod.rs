@@ -45,6 +45,7 @@ macro_rules! conformance {
                 recording_the_same_parts_again_changes_nothing
                 another_answer_is_refused_once_one_was_recorded
                 parts_are_marked_in_order
+                a_part_that_was_not_sent_is_known_as_such
                 only_a_running_event_of_the_lane_takes_parts_and_an_end
                 the_conversation_is_known_from_the_moment_the_answer_is_recorded
             }

@@ -51,6 +51,17 @@ pub(in crate::store) async fn recording_the_same_parts_again_changes_nothing(sto
     assert_eq!(parts[0].state, PartState::Uncertain);
 }
 
+pub(in crate::store) async fn a_part_that_was_not_sent_is_known_as_such(store: &dyn Store) {
+    let (lease, Begun { event, .. }) = running(store).await;
+    record(store, &lease, event, &["one", "two"]).await.unwrap();
+    for state in [PartState::Unsent, PartState::Planned, PartState::Unsent] {
+        store.mark_part(&lease, event, 0, state).await.unwrap();
+        assert_eq!(store.begin(&lease, NOW).await.unwrap().unwrap().parts[0].state, state);
+        let early = store.mark_part(&lease, event, 1, PartState::Posted(None)).await;
+        assert!(is_out_of_step(&early, event), "{early:?}");
+    }
+}
+
 pub(in crate::store) async fn another_answer_is_refused_once_one_was_recorded(store: &dyn Store) {
     let (lease, Begun { event, .. }) = running(store).await;
     record(store, &lease, event, &["one", "two"]).await.unwrap();

@@ -29,8 +29,10 @@ pub(in crate::store) async fn a_conversation_lasts_until_it_expires_or_is_forgot
     accept(store, &message(100)).await;
     let event = store.begin(&lease, NOW).await.unwrap().unwrap().event;
     let set = SessionChange::Set(session(3), at(300));
-    store.record_parts(&lease, event, vec![], set).await.unwrap();
-    store.forget_session(&lease).await.unwrap();
+    store.record_parts(&lease, event, vec!["a".to_owned()], set).await.unwrap();
+    let row = journal_row(&lease, event, NOW);
+    store.finish(&lease, event, End::Done, SessionChange::Forget, row).await.unwrap();
+    accept(store, &message(101)).await;
     assert_eq!(store.begin(&lease, NOW).await.unwrap().unwrap().session, None);
 }
 

@@ -28,7 +28,7 @@ CREATE TABLE part (
     event    INTEGER NOT NULL REFERENCES event (sequence) ON DELETE CASCADE,
     position INTEGER NOT NULL,
     content  TEXT    NOT NULL,
-    state    TEXT    NOT NULL DEFAULT 'planned' CHECK (state IN ('planned', 'posted', 'uncertain', 'failed')),
+    state    TEXT    NOT NULL DEFAULT 'planned' CHECK (state IN ('planned', 'unsent', 'posted', 'uncertain', 'failed')),
     message  INTEGER,
     PRIMARY KEY (event, position)
 ) STRICT;

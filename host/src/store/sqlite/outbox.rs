@@ -40,13 +40,16 @@ pub(super) fn mark(
 ) -> Result<(), StoreError> {
     let sequence = inbox::running(connection, lease, event)?;
     let is_early = connection
-        .prepare_cached("SELECT 1 FROM part WHERE event = ?1 AND position < ?2 AND state = 'planned'")?
+        .prepare_cached(
+            "SELECT 1 FROM part WHERE event = ?1 AND position < ?2 AND state IN ('planned', 'unsent')",
+        )?
         .exists(params![sequence, index])?;
     if is_early {
         return Err(StoreError::OutOfStep { event, problem: "a part before this one is not marked" });
     }
     let (state, message) = match state {
         PartState::Planned => ("planned", None),
+        PartState::Unsent => ("unsent", None),
         PartState::Posted(message) => ("posted", message),
         PartState::Uncertain => ("uncertain", None),
         PartState::Failed => ("failed", None),
@@ -60,13 +63,22 @@ pub(super) fn mark(
     Ok(())
 }
 
-/// Whether parts of the event come after this one. Then its mark must be flushed before they are sent: were it lost,
-/// more than the first unmarked part would be in doubt.
-pub(super) fn has_parts_behind(
+/// Whether something is sent on the strength of a mark, which then must be flushed before: this part, if it is planned
+/// again, or the parts behind one that was sent. Were the mark lost, more than the first planned part would be in doubt.
+pub(super) fn is_relied_on(
     connection: &Connection,
     event: EventId,
     index: u32,
+    state: PartState,
 ) -> Result<bool, StoreError> {
+    match state {
+        PartState::Planned => Ok(true),
+        PartState::Unsent => Ok(false),
+        _ => has_parts_behind(connection, event, index),
+    }
+}
+
+fn has_parts_behind(connection: &Connection, event: EventId, index: u32) -> Result<bool, StoreError> {
     Ok(connection
         .prepare_cached(
             "SELECT 1 FROM part JOIN event ON event.sequence = part.event
@@ -86,9 +98,10 @@ pub(super) fn parts(connection: &Connection, sequence: i64) -> Result<Vec<Outbox
         Ok(OutboxPart {
             index: row.get(0)?,
             content: row.get(1)?,
-            // The schema allows these four.
+            // The schema allows these five.
             state: match state.as_str() {
                 "posted" => PartState::Posted(message.map(|id| MessageId(id.cast_unsigned()))),
+                "unsent" => PartState::Unsent,
                 "uncertain" => PartState::Uncertain,
                 "failed" => PartState::Failed,
                 _ => PartState::Planned,
