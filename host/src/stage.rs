@@ -87,7 +87,11 @@ impl Stage {
 }
 
 impl Page {
-    fn open(listener: TcpListener, playground: &Playground) -> io::Result<Self> {
+    /// Serves the playground on `listener`.
+    ///
+    /// # Errors
+    /// If the listener has no address.
+    pub fn open(listener: TcpListener, playground: &Playground) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let router = playground.router();
         let task: JoinHandle<io::Result<()>> = tokio::spawn(axum::serve(listener, router).into_future());

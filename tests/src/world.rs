@@ -37,7 +37,9 @@ pub struct World {
     pub address: SocketAddr,
     rooms: std::collections::BTreeMap<BotName, RoomId>,
     host: Option<Host>,
-    _page: Page,
+    /// None while Campfire is away.
+    page: Option<Page>,
+    campfire: SocketAddr,
     _folder: TempDir,
 }
 
@@ -77,7 +79,8 @@ impl World {
             address,
             rooms: stage.rooms,
             host: None,
-            _page: stage.page,
+            campfire: stage.page.address,
+            page: Some(stage.page),
             _folder: folder,
         };
         world.start_on(stage.webhooks).await;
@@ -103,6 +106,31 @@ impl World {
         let host = self.host.take().expect("the host runs");
         host.ended.cancel();
         host.task.await.expect("the host ends well");
+    }
+
+    /// Campfire goes away: nothing can be posted. What people say still reaches the host.
+    pub fn campfire_leaves(&mut self) {
+        self.page = None;
+    }
+
+    /// Campfire is back.
+    pub async fn campfire_returns(&mut self) {
+        let listener = TcpListener::bind(self.campfire).await.expect("the address is free again");
+        self.page = Some(Page::open(listener, &self.playground).expect("it is served"));
+    }
+
+    /// What others than you said in a room.
+    pub fn answers(&self, room: RoomId) -> Vec<String> {
+        let you = self.playground.you();
+        let messages = self.playground.messages(room).into_iter();
+        messages.filter(|message| message.author != you).map(|message| message.plain).collect()
+    }
+
+    /// Says something and waits until the host has acknowledged it.
+    pub async fn say(&self, room: RoomId, text: &str) {
+        let said = self.playground.say(self.playground.you(), room, text).expect("it can be said");
+        let delivery = self.playground.wait_for_delivery(|delivery| delivery.message == said, PATIENCE).await;
+        assert_eq!(delivery.expect("it is delivered").status, Some(204));
     }
 
     /// The host's lanes.

@@ -96,7 +96,11 @@ async fn files_that_are_no_plugin_are_refused_with_the_remedy() {
     let loader = Loader::new().unwrap();
     let whole = std::fs::read(binary::repository().join("plugins/dist/echo.wasm")).unwrap();
     let half = &whole[..whole.len() / 2];
-    let cases: [(&str, &[u8], &str); 4] = [
+    // A component in which one export has another name.
+    let incomplete = replaced(&whole, b"format-reply", b"format-rexly");
+    let cases: [(&str, &[u8], &str); 6] = [
+        ("incomplete.wasm", &incomplete, "does not fit the interface"),
+        ("module.wasm", b"\0asm\x01\0\0\0", "hearth:bot/handler"),
         ("text.wasm", b"not wasm at all", "not WebAssembly"),
         ("empty.wasm", b"", "not WebAssembly"),
         ("half.wasm", half, "hearth build"),
@@ -110,6 +114,18 @@ async fn files_that_are_no_plugin_are_refused_with_the_remedy() {
     }
     let missing = loader.load(&bot(&folder.path().join("none.wasm"), ""), 1).await.err().unwrap();
     assert!(matches!(missing, LoadError::Missing(_)), "{missing}");
+}
+
+/// `bytes` with every `from` made `to`, which is as long.
+fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_owned();
+    let places: Vec<usize> =
+        (0..bytes.len() - from.len()).filter(|&place| bytes[place..].starts_with(from)).collect();
+    assert!(!places.is_empty());
+    for place in places {
+        bytes[place..place + to.len()].copy_from_slice(to);
+    }
+    bytes
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -145,6 +145,10 @@ async fn every_other_refusal_is_bare_too() {
         assert!(status == 400 || status == 204, "{malformed:.20}: {status}");
         assert_bare(&answer, status);
     }
+    let long_path = format!("/hooks/echo/{}", "x".repeat(70_000));
+    assert_bare(&exchange(&served, &request("POST", &long_path, JSON, MESSAGE)).await, 414);
+    let long_header = format!("X-Long: {}\r\n", "x".repeat(600_000));
+    assert_bare(&exchange(&served, &request("POST", &hook(), &long_header, MESSAGE)).await, 431);
     assert_bare(&exchange(&served, b"nonsense\r\n\r\n").await, 400);
     assert_bare(&exchange(&served, b"POST / HTTP/9.9\r\n\r\n").await, 400);
 }
