@@ -196,6 +196,9 @@ pub struct Timings {
     pub total: Duration,
 }
 
+/// How to get a CLI that fits. Without a version, npm picks one that is too old where Node is.
+const INSTALL: &str = "npm install -g @anthropic-ai/claude-code@2.1.330";
+
 /// Why an agent cannot be run.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
@@ -204,7 +207,7 @@ pub enum AgentError {
     NoCommand,
     /// The program is not there.
     #[error(
-        "`{program}` not found{}. Install it (npm install -g @anthropic-ai/claude-code) or set `[agent] command` in bots.toml",
+        "`{program}` not found{}. Install it ({INSTALL}) or set `[agent] command` in bots.toml",
         if program.contains('/') { "" } else { " on PATH" }
     )]
     NotFound {
@@ -243,7 +246,7 @@ pub enum AgentError {
     /// The CLI is too old to be safe.
     #[error(
         "`{program}` is version {found}; Hearth needs {} or later, as older ones can be made to read files by a chat message. \
-         Update it: npm install -g @anthropic-ai/claude-code@latest",
+         Update it: {INSTALL}",
         CliVersion::SUPPORTED
     )]
     TooOld {

@@ -431,7 +431,7 @@ async fn a_command_that_is_not_there_is_named_with_the_remedy() {
     let runner = Runner::new(agent.clone(), folder.path().to_owned()).unwrap();
     let report = runner.run(request(), CancellationToken::new()).await;
     assert_eq!(report.outcome, Outcome::Crashed);
-    insta::assert_snapshot!(report.cause.unwrap(), @"`no-such-claude` not found on PATH. Install it (npm install -g @anthropic-ai/claude-code) or set `[agent] command` in bots.toml");
+    insta::assert_snapshot!(report.cause.unwrap(), @"`no-such-claude` not found on PATH. Install it (npm install -g @anthropic-ai/claude-code@2.1.330) or set `[agent] command` in bots.toml");
 
     agent.command = Vec::new();
     assert!(matches!(Runner::new(agent, folder.path().to_owned()), Err(AgentError::NoCommand)));

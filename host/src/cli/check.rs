@@ -1,4 +1,4 @@
-//! `hearth check`: everything that `hearth run` needs, looked at without running it.
+//! `hearth check`: the configuration, the secrets, the plugins and the agent, looked at without running anything of it.
 
 use std::process::ExitCode;
 

@@ -39,7 +39,7 @@ enum Command {
     Run,
     /// Run the bots in the playground, an embedded Campfire, and print its address. The default.
     Dev,
-    /// Look at everything that `run` needs, and say what is missing.
+    /// Look at the configuration, the secrets, the plugins and the agent, and say what `run` would lack.
     Check {
         /// Print the webhook URLs whole, to paste them into Campfire. They contain the bots' secrets.
         #[arg(long)]

@@ -211,16 +211,6 @@ impl Playground {
         Ok(room)
     }
 
-    /// Adds a direct room of any number of members.
-    ///
-    /// # Errors
-    /// [`Error::UnknownUser`] if a member does not exist.
-    pub fn add_direct_room(&self, members: &[UserId]) -> Result<RoomId, Error> {
-        let room = self.world().add_room(None, members)?;
-        self.tell(Change::SurroundingsChanged);
-        Ok(room)
-    }
-
     /// The direct room of these two; made if there is none.
     ///
     /// # Errors

@@ -80,6 +80,19 @@ impl Compiler {
         Err(BuildError::NoCompiler)
     }
 
+    /// What the compiler calls itself, such as `rustc 1.96.0 (ac68faa20 2026-05-25)`: the same one makes the same bytes.
+    pub(super) async fn name(&self) -> String {
+        let name = match self {
+            Self::Active => answer(command(&active_rustc()).arg("--version")).await,
+            Self::WithSources(root) => {
+                let mut command = command(root.rustc().as_os_str());
+                root.prepare(&mut command);
+                answer(command.arg("--version")).await
+            }
+        };
+        name.unwrap_or_default().trim().to_owned()
+    }
+
     /// Runs cargo; answers where the core module is.
     pub(super) async fn compile(&self, project: &Project, deadline: Duration) -> Result<PathBuf, BuildError> {
         let target_folder = target_folder(env::var_os("CARGO_TARGET_DIR"), &project.workspace);
@@ -181,10 +194,14 @@ impl Root {
     }
 }
 
+/// The `rustc` that cargo would use.
+fn active_rustc() -> OsString {
+    env::var_os("RUSTC").unwrap_or_else(|| "rustc".into())
+}
+
 /// Whether the `rustc` that cargo would use can compile for the target without further ado.
 async fn active_toolchain_has_the_target() -> bool {
-    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    match answer(command(&rustc).args(["--print", "target-libdir", "--target", TARGET])).await {
+    match answer(command(&active_rustc()).args(["--print", "target-libdir", "--target", TARGET])).await {
         Some(folder) => holds_the_standard_library(Path::new(folder.trim())),
         None => false,
     }

@@ -15,7 +15,7 @@ use super::{BuildError, project::Project};
 
 const RECORD: &str = "sources.toml";
 const ABOUT_THE_RECORD: &str =
-    "# Written by `hearth build`: SHA-256 of what each component was built from, and of the component.\n";
+    "# Written by `hearth build`: what each component was built from and by, and its own hash (SHA-256).\n";
 
 /// A component that is not what its sources would give.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +69,7 @@ pub(super) fn place(
     dist: &Path,
     name: &str,
     component: &[u8],
-    sources: String,
+    origin: Origin,
 ) -> Result<PathBuf, BuildError> {
     fs::create_dir_all(dist).map_err(|cause| unwritable(dist, cause))?;
     let path = dist.join(format!("{name}.wasm"));
@@ -79,7 +79,7 @@ pub(super) fn place(
     let lock = File::open(dist).map_err(|cause| unwritable(dist, cause))?;
     lock.lock().map_err(|cause| unwritable(dist, cause))?;
     let mut record = Record::read(dist)?;
-    record.0.insert(name.to_owned(), Entry { sources, component: hex(&Sha256::digest(component)) });
+    record.0.insert(name.to_owned(), Entry { origin, component: hex(&Sha256::digest(component)) });
     record.write(dist)?;
     Ok(path)
 }
@@ -101,8 +101,18 @@ struct Record(BTreeMap<String, Entry>);
 
 #[derive(Debug, Deserialize)]
 struct Entry {
-    sources: String,
+    #[serde(flatten)]
+    origin: Origin,
     component: String,
+}
+
+/// What a component was built from, and by what.
+#[derive(Debug, Deserialize)]
+pub(super) struct Origin {
+    /// The hash of the sources.
+    pub(super) sources: String,
+    /// The compiler's name and version.
+    pub(super) compiler: String,
 }
 
 impl Record {
@@ -117,9 +127,14 @@ impl Record {
 
     fn write(&self, dist: &Path) -> Result<(), BuildError> {
         let mut text = ABOUT_THE_RECORD.to_owned();
-        for (name, Entry { sources, component }) in &self.0 {
-            // Package names are letters, digits, dashes and underscores: a bare key.
-            let _ = write!(text, "\n[{name}]\nsources = \"{sources}\"\ncomponent = \"{component}\"\n");
+        for (name, Entry { origin: Origin { sources, compiler }, component }) in &self.0 {
+            // Package names are letters, digits, dashes and underscores: a bare key. What a compiler calls itself may
+            // hold anything.
+            let compiler = toml::Value::from(compiler.as_str());
+            let _ = write!(
+                text,
+                "\n[{name}]\nsources = \"{sources}\"\ncompiler = {compiler}\ncomponent = \"{component}\"\n"
+            );
         }
         write_atomically(&dist.join(RECORD), text.as_bytes())
     }
@@ -130,7 +145,7 @@ impl Record {
         if !path.exists() {
             return Ok(Some(StaleReason::Missing));
         }
-        if entry.sources != project.sources_hash()? {
+        if entry.origin.sources != project.sources_hash()? {
             return Ok(Some(StaleReason::SourcesChanged));
         }
         let component = super::component::read(&path)?;
@@ -174,7 +189,9 @@ mod tests {
 
         fn place(&self, component: &[u8]) {
             let project = Project::read(&self.folder).unwrap();
-            place(&self.dist, &project.name, component, project.sources_hash().unwrap()).unwrap();
+            let sources = project.sources_hash().unwrap();
+            place(&self.dist, &project.name, component, Origin { sources, compiler: "rustc".into() })
+                .unwrap();
         }
 
         fn reason(&self) -> Option<StaleReason> {
@@ -208,7 +225,8 @@ mod tests {
     #[test]
     fn placing_keeps_the_notes_of_other_plugins_and_leaves_nothing_else_behind() {
         let plugin = Plugin::new("dice");
-        place(&plugin.dist, "cards", b"other", "0".repeat(64)).unwrap();
+        let origin = Origin { sources: "0".repeat(64), compiler: "rustc \"1\"".into() };
+        place(&plugin.dist, "cards", b"other", origin).unwrap();
         plugin.place(b"built");
         let mut files: Vec<_> =
             fs::read_dir(&plugin.dist).unwrap().map(|entry| entry.unwrap().file_name()).collect();

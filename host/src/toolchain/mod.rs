@@ -22,7 +22,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use self::{compiler::Compiler, project::Project};
+use self::{compiler::Compiler, dist::Origin, project::Project};
 pub use self::{
     dist::{Stale, StaleReason, stale},
     project::{plugin_projects, sources_hash},
@@ -148,12 +148,13 @@ pub async fn build(project: &Path, out_dir: &Path) -> Result<Built, BuildError> 
     let sources = project.sources_hash()?;
     let compiler = Compiler::find().await?;
     let module = compiler.compile(&project, BUILD_DEADLINE).await?;
+    let origin = Origin { sources, compiler: compiler.name().await };
 
     let name = project.name.clone();
     let out_dir = out_dir.to_path_buf();
     let (path, bytes) = tokio::task::spawn_blocking(move || -> Result<_, BuildError> {
         let component = component::encode(&project.name, &component::read(&module)?)?;
-        let path = dist::place(&out_dir, &project.name, &component, sources)?;
+        let path = dist::place(&out_dir, &project.name, &component, origin)?;
         Ok((path, component.len() as u64))
     })
     .await

@@ -39,7 +39,7 @@ mod tests {
     #[test]
     fn it_is_described_with_its_crates_name_and_takes_no_settings() {
         let mut host = testing::Host::<Echo>::with_settings(r#"{"volume": 11}"#);
-        assert_eq!(host.describe().name, "echo");
+        assert_eq!(host.describe().name, env!("CARGO_PKG_NAME"));
         let refused = host.on_message(testing::event("hello")).unwrap_err();
         assert!(refused.message().contains("unknown field `volume`"), "{refused:?}");
     }
