@@ -8,10 +8,10 @@ use serde::Deserialize;
 
 use super::*;
 
-const DIRECT: &str = include_str!("../fixtures/payload-direct.json");
-const MENTION: &str = include_str!("../fixtures/payload-mention.json");
-const UPLOAD: &str = include_str!("../fixtures/payload-user-attachment.json");
-const MATRIX: &str = include_str!("../fixtures/webhook-response-matrix.json");
+const DIRECT: &str = include_str!("../../../../tests/fixtures/campfire/payload-direct.json");
+const MENTION: &str = include_str!("../../../../tests/fixtures/campfire/payload-mention.json");
+const UPLOAD: &str = include_str!("../../../../tests/fixtures/campfire/payload-user-attachment.json");
+const MATRIX: &str = include_str!("../../../../tests/fixtures/campfire/webhook-response-matrix.json");
 
 #[derive(Deserialize)]
 struct Recorded {

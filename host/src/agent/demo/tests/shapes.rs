@@ -8,7 +8,7 @@ use super::{Ran, ask, environment, keyed, run_with, user};
 
 macro_rules! recorded {
     ($name:literal) => {
-        include_str!(concat!("../fixtures/", $name, ".stdout.jsonl"))
+        include_str!(concat!("../../../../../tests/fixtures/claude/", $name, ".stdout.jsonl"))
     };
 }
 
