@@ -1,7 +1,7 @@
 //! Hearth: a runtime for the bots of a Campfire.
 //!
 //! The floors, from the top; a module imports only from those below it:
-//! `cli` → `stage` → `serve` → `webhook` · `playground` · `toolchain` → `lane` → `turn` → `agent` · `plugin` · `campfire` →
+//! `cli` → `stage` → `serve` → `webhook` · `playground` · `reload` · `toolchain` → `lane` → `turn` → `agent` · `plugin` · `campfire` →
 //! `store` → `config` → `id` · `causes`.
 
 pub mod agent;
@@ -13,6 +13,7 @@ pub mod id;
 pub mod lane;
 pub mod playground;
 pub mod plugin;
+pub mod reload;
 pub mod serve;
 pub mod stage;
 pub mod store;

@@ -17,6 +17,7 @@ use crate::{
     id::{HostId, Timestamp},
     lane::Lanes,
     plugin::{LoadError, Loader, Roster, Seat},
+    reload,
     store::{SqliteStore, Store, StoreError},
     turn::Turns,
     webhook::{self, Door},
@@ -97,6 +98,11 @@ impl Hearth {
         Ok(Self { config, store, roster, lanes, loader })
     }
 
+    /// The bots, to see what runs.
+    pub fn roster(&self) -> &Arc<Roster> {
+        &self.roster
+    }
+
     /// The lanes, to see how busy they are.
     pub fn lanes(&self) -> &Lanes {
         &self.lanes
@@ -120,17 +126,15 @@ impl Hearth {
         });
         let ended = CancellationToken::new();
         let sweeper = tokio::spawn(sweep(Arc::clone(&self.store), host.journal_retention, ended.clone()));
-        let load = async {
+        let plugins = async {
             load_all(&self.loader, &self.config, &self.roster).await;
             self.lanes.open();
-        };
-        // Loading ends with the door: there is nothing left to load for.
-        let open = async {
-            tokio::join!(load, std::future::pending::<()>());
+            reload::watch(&self.loader, &self.roster).await;
         };
         tokio::select! {
             () = webhook::serve(door, listener, shutdown) => {}
-            () = open => {}
+            // Ends with the door: there is nothing left to load for.
+            () = plugins => {}
         }
         tracing::info!("closing: no more webhooks are taken, running turns may end");
         self.lanes.close(host.shutdown_grace, hurry).await;

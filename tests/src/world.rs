@@ -1,13 +1,14 @@
 //! A deployment on the stage: a real host in this process, the playground as its Campfire, everything in a folder of
 //! its own that goes away with it.
 
-use std::{net::SocketAddr, path::Path, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use hearth::{
     config::Config,
     id::{BotName, LaneKey, RoomId, UserId},
     lane::Lanes,
     playground::{Message, Options, Playground},
+    plugin::Roster,
     serve::Hearth,
     stage::{ANY, Page, Stage},
     store::{JournalRow, SqliteStore, Store},
@@ -45,6 +46,7 @@ pub struct World {
 
 struct Host {
     lanes: Lanes,
+    roster: Arc<Roster>,
     ended: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -95,10 +97,11 @@ impl World {
 
     async fn start_on(&mut self, listener: TcpListener) {
         let hearth = Hearth::start(self.config.clone()).await.expect("the host starts");
-        let (lanes, ended) = (hearth.lanes().clone(), CancellationToken::new());
+        let (lanes, roster) = (hearth.lanes().clone(), Arc::clone(hearth.roster()));
+        let ended = CancellationToken::new();
         let task =
             tokio::spawn(hearth.serve(listener, ended.clone().cancelled_owned(), std::future::pending()));
-        self.host = Some(Host { lanes, ended, task });
+        self.host = Some(Host { lanes, roster, ended, task });
     }
 
     /// Ends the host as SIGTERM would.
@@ -136,6 +139,16 @@ impl World {
     /// The host's lanes.
     pub fn lanes(&self) -> &Lanes {
         &self.host.as_ref().expect("the host runs").lanes
+    }
+
+    /// Waits until the bot runs this generation of its plugin.
+    pub async fn generation(&self, bot: &str, number: u64) {
+        let roster = &self.host.as_ref().expect("the host runs").roster;
+        let runs = roster.wait_for(bot, |seat| {
+            seat.generation.as_ref().is_some_and(|generation| generation.number == number)
+        });
+        let runs = tokio::time::timeout(PATIENCE, runs).await;
+        runs.unwrap_or_else(|_| panic!("{bot} does not come to generation {number}"));
     }
 
     /// The direct room of the bot and you.

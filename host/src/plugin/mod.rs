@@ -155,6 +155,11 @@ impl ContentHash {
     fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
+
+    /// That of a plugin file; none if there is no such file, or it can't be one.
+    pub async fn of_file(path: &Path) -> Option<Self> {
+        read(path).await.ok().map(|bytes| Self::of(&bytes))
+    }
 }
 
 impl fmt::Display for ContentHash {
@@ -183,8 +188,11 @@ impl Loader {
     pub async fn load(&self, bot: &Arc<Bot>, number: u64) -> Result<Generation, LoadError> {
         let bytes = read(&bot.plugin).await?;
         let hash = ContentHash::of(&bytes);
-        let cell =
-            Arc::clone(self.loaded.lock().unwrap_or_else(PoisonError::into_inner).entry(hash).or_default());
+        let cell = {
+            let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+            loaded.retain(|_, cell| is_used(cell));
+            Arc::clone(loaded.entry(hash).or_default())
+        };
         let plugin = cell.get_or_try_init(async || Ok(Arc::new(self.compile(bytes, hash).await?))).await?;
         plugin.check_settings(bot)?;
         let settings = bot.settings.to_string().into();
@@ -223,6 +231,11 @@ impl Loader {
             engine: Arc::clone(&self.engine),
         })
     }
+}
+
+/// Whether a generation has what is in the cell, or somebody is about to fill it.
+fn is_used(cell: &Arc<OnceCell<Arc<Plugin>>>) -> bool {
+    Arc::strong_count(cell) > 1 || cell.get().is_some_and(|plugin| Arc::strong_count(plugin) > 1)
 }
 
 async fn read(path: &Path) -> Result<Vec<u8>, LoadError> {

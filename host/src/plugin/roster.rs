@@ -5,12 +5,18 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
+use tokio::sync::watch;
+
 use super::Generation;
 use crate::{config::Bot, id::BotName};
 
 /// The bots by name. Read by every webhook and every turn, written when something is put in place.
 #[derive(Default)]
-pub struct Roster(RwLock<HashMap<BotName, Seat>>);
+pub struct Roster {
+    seats: RwLock<HashMap<BotName, Seat>>,
+    /// Counts the changes, told under the lock.
+    changes: watch::Sender<u64>,
+}
 
 /// A configured bot, and its code if that could be loaded.
 #[derive(Clone)]
@@ -25,11 +31,25 @@ impl Roster {
     /// Puts a bot in place of what was there under its name. Turns that run keep the generation they hold.
     pub fn seat(&self, seat: Seat) {
         let name = seat.bot.name.clone();
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(name, seat);
+        let mut seats = self.seats.write().unwrap_or_else(PoisonError::into_inner);
+        seats.insert(name, seat);
+        self.changes.send_modify(|changes| *changes += 1);
+    }
+
+    /// All bots, in no order.
+    pub fn seats(&self) -> Vec<Seat> {
+        self.seats.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Waits until the bot's seat is as it is wanted.
+    pub async fn wait_for(&self, name: &str, mut wanted: impl FnMut(&Seat) -> bool) {
+        let is_wanted = |_: &u64| self.bot(name).is_some_and(|seat| wanted(&seat));
+        // The sender lives in `self`, so waiting can't fail.
+        let _ = self.changes.subscribe().wait_for(is_wanted).await;
     }
 
     /// The bot of that name.
     pub fn bot(&self, name: &str) -> Option<Seat> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&BotName::from(name)).cloned()
+        self.seats.read().unwrap_or_else(PoisonError::into_inner).get(&BotName::from(name)).cloned()
     }
 }

@@ -1,0 +1,144 @@
+//! A plugin file that changes under a running host.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+};
+
+use hearth_tests::{
+    binary,
+    world::{PATIENCE, World},
+};
+use tempfile::TempDir;
+
+/// A folder of a plugin under test.
+struct Shelf(TempDir);
+
+impl Shelf {
+    fn new() -> Self {
+        Self(TempDir::new().unwrap())
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.path().join("bot.wasm")
+    }
+
+    /// Saves as careful editors do: beside the file, and then over it.
+    fn save(&self, content: &Path) {
+        let beside = self.0.path().join(".bot.wasm.swp");
+        fs::copy(content, &beside).unwrap();
+        fs::rename(beside, self.file()).unwrap();
+    }
+
+    async fn world(&self) -> World {
+        World::new(&format!(
+            "[bots.bot]\nplugin = '{}'\n[bots.echo]\nplugin = \"echo\"\n",
+            self.file().display()
+        ))
+        .await
+    }
+}
+
+fn dist(name: &str) -> PathBuf {
+    binary::repository().join(format!("plugins/dist/{name}.wasm"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_message_after_a_save_runs_the_new_code() {
+    let shelf = Shelf::new();
+    shelf.save(&dist("echo"));
+    let world = shelf.world().await;
+    let room = world.room("bot");
+    assert_eq!(world.ask(room, "well").await.plain, "well");
+    shelf.save(&binary::guest("hostile"));
+    world.generation("bot", 2).await;
+    assert_eq!(world.ask(room, "well").await.plain, "well behaved");
+    world.drained().await;
+    let journal = world.journal("bot").await;
+    let told: Vec<_> = journal
+        .iter()
+        .map(|row| (row.details["plugin"]["name"].clone(), row.details["plugin"]["generation"].clone()))
+        .collect();
+    assert_eq!(told, [("hostile".into(), 2.into()), ("echo".into(), 1.into())]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_save_leaves_the_last_good_code_running_and_is_mended_by_the_next() {
+    let shelf = Shelf::new();
+    shelf.save(&dist("echo"));
+    let world = shelf.world().await;
+    let room = world.room("bot");
+    world.ask(room, "before").await;
+    let half = fs::read(dist("assistant")).unwrap();
+    for broken in [&b"no wasm"[..], &half[..half.len() / 2], b""] {
+        fs::write(shelf.file(), broken).unwrap();
+        assert_eq!(world.ask(room, "well").await.plain, "well");
+    }
+    fs::remove_file(shelf.file()).unwrap();
+    assert_eq!(world.ask(room, "well").await.plain, "well");
+    fs::copy(binary::guest("hostile"), shelf.file()).unwrap();
+    world.generation("bot", 2).await;
+    assert_eq!(world.ask(room, "well").await.plain, "well behaved");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_turn_ends_on_the_code_it_began_with() {
+    let shelf = Shelf::new();
+    shelf.save(&dist("assistant"));
+    let world = shelf.world().await;
+    let (room, you) = (world.room("bot"), world.playground.you());
+    let slow = world.playground.say(you, room, "demo:slow=3000 trap later").unwrap();
+    let seen = |message: &hearth::playground::Message| message.id == slow && !message.boosts.is_empty();
+    world.playground.wait_for(room, seen, PATIENCE).await.unwrap();
+    shelf.save(&binary::guest("hostile"));
+    world.generation("bot", 2).await;
+    world.playground.wait_for(room, |message| message.author != you, PATIENCE).await.unwrap();
+    world.drained().await;
+    let journal = world.journal("bot").await;
+    assert_eq!(journal[0].outcome, "answered");
+    assert_eq!(journal[0].details["plugin"]["generation"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_saved_unchanged_makes_no_generation() {
+    let shelf = Shelf::new();
+    shelf.save(&dist("echo"));
+    let world = shelf.world().await;
+    world.generation("bot", 1).await;
+    shelf.save(&dist("echo"));
+    shelf.save(&dist("echo"));
+    shelf.save(&binary::guest("hostile"));
+    // Had the same content counted, this would be a later one.
+    world.generation("bot", 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bot_without_its_plugin_gets_it_once_it_is_there() {
+    let shelf = Shelf::new();
+    let world = shelf.world().await;
+    let room = world.room("bot");
+    assert!(world.ask(room, "well").await.plain.starts_with("Something is wrong with my code"));
+    shelf.save(&dist("echo"));
+    world.generation("bot", 1).await;
+    assert_eq!(world.ask(room, "well").await.plain, "well");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_is_switched_to_another_release_is_followed() {
+    let root = TempDir::new().unwrap();
+    for (release, plugin) in [("release-1", dist("echo")), ("release-2", binary::guest("hostile"))] {
+        fs::create_dir(root.path().join(release)).unwrap();
+        fs::copy(plugin, root.path().join(release).join("bot.wasm")).unwrap();
+    }
+    let current = root.path().join("current");
+    symlink("release-1", &current).unwrap();
+    let world = World::new(&format!("[bots.bot]\nplugin = '{}'\n", current.join("bot.wasm").display())).await;
+    assert_eq!(world.ask(world.room("bot"), "well").await.plain, "well");
+    symlink("release-2", root.path().join("next")).unwrap();
+    fs::rename(root.path().join("next"), &current).unwrap();
+    world.generation("bot", 2).await;
+    assert_eq!(world.ask(world.room("bot"), "well").await.plain, "well behaved");
+}
