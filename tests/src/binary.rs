@@ -19,6 +19,7 @@ pub fn path() -> &'static Path {
         // As `cargo test` selects, so that dependencies keep the features that these tests were built with.
         let built = Command::new(env!("CARGO"))
             .args(["build", "--quiet", "--locked", "--workspace", "--all-targets"])
+            .args((!cfg!(debug_assertions)).then_some("--release"))
             .current_dir(repository())
             .status()
             .expect("cargo runs");

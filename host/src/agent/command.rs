@@ -14,7 +14,9 @@ use uuid::Uuid;
 use super::{AgentError, Request};
 use crate::id::{BotName, RoomId, SessionId};
 
-/// With no built-in tool granted, nothing has a reason to read a file: a further layer against `@/path`.
+/// Tools that read files, and with them a reason to.
+const FILE_TOOLS: [&str; 8] = ["Bash", "default", "Edit", "Glob", "Grep", "NotebookEdit", "Read", "Write"];
+/// With none of those granted, nothing has a reason to read a file: a further layer against `@/path`.
 const NO_FILES: &str = r#"{"permissions":{"deny":["Read(//**)"]}}"#;
 
 /// The folder in a bot's folder where its processes have their temporary ones.
@@ -100,9 +102,10 @@ impl Command {
         let grants = &request.builtin_tools;
         let names: Vec<&str> = grants.iter().filter_map(|grant| grant.split('(').next()).collect();
         add(&format!("--tools={}", names.join(",")));
-        if grants.is_empty() {
+        if !names.iter().any(|name| FILE_TOOLS.contains(name)) {
             add(&format!("--settings={NO_FILES}"));
-        } else {
+        }
+        if !grants.is_empty() {
             add(&format!("--allowedTools={}", grants.join(",")));
         }
         add(&format!("--max-turns={}", request.max_turns));
@@ -254,6 +257,16 @@ mod tests {
         assert!(arguments.contains(&format!("--settings={NO_FILES}")));
         assert!(!arguments.iter().any(|argument| argument.starts_with("--allowedTools")));
         assert!(!arguments.iter().any(|argument| argument.starts_with("--resume")));
+    }
+
+    #[test]
+    fn a_tool_that_reads_no_files_does_not_open_them() {
+        for (tool, is_closed) in [("WebSearch", true), ("Read", false), ("Bash(git *)", false)] {
+            let granted = Request { builtin_tools: vec![tool.into()], ..request() };
+            let arguments = arguments(&granted, None);
+            assert_eq!(arguments.contains(&format!("--settings={NO_FILES}")), is_closed, "{tool}");
+            assert!(arguments.contains(&format!("--allowedTools={tool}")));
+        }
     }
 
     #[test]

@@ -140,8 +140,10 @@ impl Facts {
         }
         Verdict::Final(match end {
             End::TimedOut(clock) => Outcome::TimedOut(clock),
-            // Somebody else may have ended it: a signal 2 or 15, or the exit codes the CLI makes of them.
+            // Somebody else may have ended it: a signal 2 or 15, or what the CLI makes of them, which for a turn that had
+            // begun and a signal 2 is the code 0.
             End::Stopped | End::Exited(Exit::Signal(2 | 15) | Exit::Code(130 | 143)) => Outcome::Interrupted,
+            End::Exited(Exit::Code(0)) if self.begun => Outcome::Interrupted,
             End::Settled | End::Exited(_) | End::Flooded => Outcome::Crashed,
         })
     }

@@ -217,8 +217,9 @@ impl Inner {
             Leave::Terminated => &[Some(Signal::TERM), Some(Signal::KILL)],
         };
         for signal in steps {
-            if let Some(signal) = signal {
-                self.signal(*signal);
+            // Once the leader has been waited for, its group's number may be somebody else's.
+            if let Some(signal) = signal.filter(|_| self.exit.is_none()) {
+                self.signal(signal);
             }
             if let Ok(exit) = timeout(self.grace, self.exited()).await {
                 return Some(exit);

@@ -155,9 +155,11 @@ impl<'a> Turn<'a> {
         let folder = folders.work.clone();
         let scratch = Scratch::new(folders.temporary.clone(), self.runner.endings.clone());
         let (room, system_prompt) = (*room, system_prompt.clone());
-        let prepared = tokio::task::spawn_blocking(move || folders.prepare(room, system_prompt.as_deref()));
-        let prompt_file: Option<PathBuf> = match self.within(prepared).await? {
-            Ok(prepared) => prepared?,
+        // The scratch goes along: were it dropped while the folder is being made, the folder would stay.
+        let prepared =
+            tokio::task::spawn_blocking(move || (folders.prepare(room, system_prompt.as_deref()), scratch));
+        let (prompt_file, scratch): (Option<PathBuf>, _) = match self.within(prepared).await? {
+            Ok((prepared, scratch)) => (prepared?, scratch),
             Err(source) => {
                 let path = self.runner.data.clone();
                 return Err(AgentError::Folder { path, source: source.into() }.into());

@@ -24,8 +24,9 @@ pub(super) fn to_html(markdown: &str) -> String {
     let root = comrak::parse_document(&arena, markdown, &options);
     for node in root.descendants() {
         match &mut node.data.borrow_mut().value {
-            NodeValue::HtmlInline(html) => *html = without_unknown_tags(html),
-            NodeValue::HtmlBlock(block) => block.literal = without_unknown_tags(&block.literal),
+            // One tag, without what it may have been meant to enclose.
+            NodeValue::HtmlInline(html) => *html = without_odd_tags(html, ""),
+            NodeValue::HtmlBlock(block) => block.literal = without_odd_tags(&block.literal, &block.literal),
             _ => {}
         }
     }
@@ -35,8 +36,10 @@ pub(super) fn to_html(markdown: &str) -> String {
     html
 }
 
-/// Escapes the `<` of every tag that is no element of HTML.
-fn without_unknown_tags(html: &str) -> String {
+/// Escapes the `<` of every tag that is no element of HTML, and of those that would take all that follows with them
+/// (`<title>`, `<script>`), unless they are closed in `block`.
+fn without_odd_tags(html: &str, block: &str) -> String {
+    let block = block.to_ascii_lowercase();
     let mut escaped = String::with_capacity(html.len());
     let mut rest = html;
     while let Some(at) = rest.find('<') {
@@ -45,7 +48,9 @@ fn without_unknown_tags(html: &str) -> String {
         let name = tag[1..].trim_start_matches('/');
         let name = &name[..name.find(|c: char| !c.is_ascii_alphanumeric() && c != '-').unwrap_or(name.len())];
         let is_tag = name.starts_with(|c: char| c.is_ascii_alphabetic());
-        let is_text = is_tag && !parse::is_known(&name.to_ascii_lowercase());
+        let name = name.to_ascii_lowercase();
+        let is_open = || parse::is_dropped(&name) && !block.contains(&format!("</{name}"));
+        let is_text = is_tag && (!parse::is_known(&name) || is_open());
         escaped.push_str(if is_text { "&lt;" } else { "<" });
         rest = &tag[1..];
     }

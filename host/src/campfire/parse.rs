@@ -48,6 +48,10 @@ pub(super) fn parse(html: &str) -> Vec<Node> {
 }
 
 /// Whether an element has a meaning here, be it only that its tag is left out.
+pub(super) fn is_dropped(name: &str) -> bool {
+    matches!(FATES.get(name), Some(Fate::Drop(_)))
+}
+
 pub(super) fn is_known(name: &str) -> bool {
     FATES.contains_key(name) || UNWRAPPED.contains(&name)
 }

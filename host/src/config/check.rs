@@ -92,7 +92,12 @@ impl Checks<'_> {
             if is_variable_name(name.get()) {
                 environment.push(name.get().clone());
             } else {
-                self.findings.add(name.span(), Mistake::VariableName { given: name.get().clone() });
+                // A value behind a name is often the secret itself.
+                let given = match name.get().split_once('=') {
+                    Some((name, _)) => format!("{name}=…"),
+                    None => name.get().clone(),
+                };
+                self.findings.add(name.span(), Mistake::VariableName { given });
             }
         }
         let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);

@@ -51,8 +51,19 @@ fn in_value(source: &str, value: &Spanned<DeValue<'_>>, secret: bool, covered: &
         DeValue::Array(array) => array.iter().for_each(|value| in_value(source, value, secret, covered)),
         DeValue::String(text) if secret && names_its_source(text) => {}
         _ if secret => covered.push(span),
-        DeValue::String(_) => in_url(source, span, covered),
+        DeValue::String(_) => {
+            in_assignment(source, span.clone(), covered);
+            in_url(source, span, covered);
+        }
         _ => {}
+    }
+}
+
+/// `"NAME=value"`, where a name alone was meant.
+fn in_assignment(source: &str, span: Range<usize>, covered: &mut Vec<Range<usize>>) {
+    let text = source.get(span.clone()).unwrap_or_default();
+    if let Some((name, _)) = text.split_once('=').filter(|(name, _)| is_secret(name)) {
+        covered.push(span.start + name.len() + 1..span.end);
     }
 }
 
@@ -73,11 +84,16 @@ fn in_lines(source: &str, broken: bool, covered: &mut Vec<Range<usize>>) {
     for line in source.split_inclusive('\n') {
         let start = end;
         end += line.len();
+        let mut words = line.split(|c: char| !(c.is_alphanumeric() || matches!(c, '-' | '_')));
+        let word = words.find(|word| is_secret(word));
         if !broken && !line.trim_start().starts_with('#') {
+            // Behind a secret's value, the comment may well be the one before it.
+            if let (Some(_), Some(at)) = (word, line.rfind('#')) {
+                covered.push(start + at + 1..end);
+            }
             continue;
         }
-        let words = line.split(|c: char| !(c.is_alphanumeric() || matches!(c, '-' | '_')));
-        if let Some(word) = words.into_iter().find(|word| is_secret(word)) {
+        if let Some(word) = word {
             let (_, after) = line.split_once(word).unwrap_or_default();
             let value = after.trim_start_matches([' ', '\t', '=', '"', '\'']);
             if !names_its_source(value.trim_end_matches(['"', '\'', '\r', '\n', ' '])) {
@@ -143,6 +159,16 @@ persona = "friendly"
         tokens.left = ****
         persona = "friendly"
         "##);
+    }
+
+    #[test]
+    fn what_stands_beside_a_name_or_behind_a_value_is_covered() {
+        let source =
+            "bot-key = \"${KEY}\" # was 2-abc\nenvironment = [\"API_KEY=sk-1\", \"MODE=x\"] # fine\n";
+        insta::assert_snapshot!(masked_text(source), @r#"
+        bot-key = "${KEY}" #**********
+        environment = ["API_KEY=****", "MODE=x"] #*****
+        "#);
     }
 
     #[test]

@@ -255,7 +255,7 @@ impl Mistake {
             Self::Store => "write \"sqlite:<path>\", like \"sqlite:hearth.db\"".into(),
             Self::Empty { key } => format!("give `{key}` a value, or leave it out"),
             Self::Long { limit, .. } => format!("shorten it to at most {limit}"),
-            Self::VariableName { .. } => "use letters, digits and underscores, and no digit in front".into(),
+            Self::VariableName { .. } => "use letters, digits and underscores, and no digit in front; the value is set where Hearth is started".into(),
             Self::CommandWithArguments => "write an array: [\"command\", \"first argument\"]".into(),
             Self::OwnPath { .. } => "write the command as [\"/path/to/hearth\", \"demo-agent\"]".into(),
             Self::BothPrompts { .. } => "remove one of the two".into(),

@@ -256,11 +256,16 @@ async fn next_event(playground: &Playground, changes: &mut Changes) -> Option<Ev
     loop {
         let change = closed.run_until_cancelled(changes.next()).await??;
         let event = match change {
-            Change::MessageCreated(message) | Change::MessageUpdated(message) => {
-                if !playground.world().is_member(YOU, message.room) {
-                    continue;
-                }
+            Change::MessageCreated(message) | Change::MessageUpdated(message)
+                if !playground.world().is_member(YOU, message.room) =>
+            {
+                continue;
+            }
+            Change::MessageCreated(message) => {
                 Event::default().event("message").json_data(shown(playground, &message))
+            }
+            Change::MessageUpdated(message) => {
+                Event::default().event("changed").json_data(shown(playground, &message))
             }
             Change::MessageDeleted { room, message } => {
                 let deleted = serde_json::json!({ "room": room, "id": message });

@@ -176,11 +176,13 @@ fn without_a_result_the_end_decides() {
         (End::Exited(Exit::Signal(15)), Outcome::Interrupted),
         (End::Exited(Exit::Code(130)), Outcome::Interrupted),
         (End::Exited(Exit::Signal(9)), Outcome::Crashed),
-        (End::Exited(Exit::Code(0)), Outcome::Crashed),
+        (End::Exited(Exit::Code(0)), Outcome::Interrupted),
+        (End::Exited(Exit::Code(1)), Outcome::Crashed),
         (End::Flooded, Outcome::Crashed),
     ] {
         assert_eq!(facts(&begun).judge(end), Verdict::Final(outcome), "{end:?}");
     }
+    assert_eq!(facts(&[]).judge(End::Exited(Exit::Code(0))), Verdict::Final(Outcome::Crashed));
 }
 
 #[test]

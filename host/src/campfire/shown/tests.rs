@@ -66,6 +66,17 @@ fn assert_sound(messages: &[String]) {
 // === markdown ===
 
 #[test]
+fn a_tag_in_prose_takes_nothing_with_it() {
+    for name in ["title", "script", "style", "iframe"] {
+        let shown = markdown(&format!("Put it inside the <{name}> tag.\n\nThen reload."));
+        assert_eq!(shown, format!("<p>Put it inside the &lt;{name}&gt; tag.</p><p>Then reload.</p>"));
+        let shown = markdown(&format!("<{name}>\n\nThen reload."));
+        assert!(shown.contains("Then reload."), "{shown}");
+    }
+    assert_eq!(markdown("<script>\nalert(1)\n</script>\n\nafter"), "<p>after</p>");
+}
+
+#[test]
 fn white_space_around_empty_code_is_one_space() {
     assert_eq!(html("a <code></code> b"), "a b");
 }
@@ -108,7 +119,7 @@ fn markdown_becomes_what_campfire_shows() {
             "<details><summary>More</summary>\n\nhidden\n\n</details>",
             "<div><div>More</div><p>hidden</p></div>",
         ),
-        ("a <script>alert(1)</script> b", "<p>a b</p>"),
+        ("a <script>alert(1)</script> b", "<p>a &lt;script&gt;alert(1)&lt;/script&gt; b</p>"),
     ];
     for (text, expected) in cases {
         assert_eq!(markdown(text), expected, "{text}");
