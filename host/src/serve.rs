@@ -71,7 +71,7 @@ impl Hearth {
         let StoreLocation::Sqlite(path) = &config.store;
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(path)?);
         let agents = Runner::new(config.agent.clone(), config.host.data_dir.clone())?;
-        agents.clear_leftovers();
+        agents.clear_leftovers().await;
         tracing::info!(version = %agents.version().await?, "the agent is there");
         let loader = Loader::new().map_err(ServeError::Engine)?;
         let roster = Arc::new(Roster::default());

@@ -121,6 +121,15 @@ impl Outside {
         assert_eq!(delivery.expect("it is delivered").status, Some(204));
     }
 
+    /// The processes of the assistant's agents, as they are noted.
+    pub fn agents(&self) -> Vec<i32> {
+        let temporary = self.config.with_file_name(".hearth").join("agents/assistant/tmp");
+        let folders = std::fs::read_dir(temporary).into_iter().flatten().flatten();
+        let notes =
+            folders.filter_map(|folder| std::fs::read_to_string(folder.path().join("hearth-agent")).ok());
+        notes.filter_map(|note| note.split(' ').next()?.parse().ok()).collect()
+    }
+
     /// Says something to the assistant, and waits until the agent is asked.
     pub async fn ask(&self, text: &str) {
         self.say(text).await;

@@ -12,15 +12,24 @@ async fn a_message_that_was_acknowledged_is_answered_after_a_kill() {
     outside.hear("Zelda").await;
     outside.ask("demo:slow=2000 first").await;
     outside.say("what is my name?").await;
+    let agents = outside.agents();
+    assert_eq!(agents.len(), 1, "one agent runs");
     let status = outside.end(Signal::KILL).await;
     assert!(was_killed_by(status, Signal::KILL));
     assert_eq!(outside.answers().len(), 1, "the slow answer was on its way");
 
     outside.start().await;
+    assert!(!is_alive(agents[0]), "the agent of the killed host must not meet the next one");
     outside.hear("Your name is Zelda").await;
     let answers = outside.answers();
     assert_eq!(answers.len(), 3, "one answer each: {answers:?}");
     assert!(answers[1].contains("first"), "in order: {answers:?}");
+}
+
+/// Whether there is such a process, and it is not one that only nobody has waited for yet.
+fn is_alive(process: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with(['Z', 'X']))
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,20 +7,18 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
+use rustix::process::Pid;
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use super::{AgentError, Request};
+use super::{AgentError, Request, leftovers};
 use crate::id::{BotName, RoomId, SessionId};
 
 /// Tools that read files, and with them a reason to.
 const FILE_TOOLS: [&str; 8] = ["Bash", "default", "Edit", "Glob", "Grep", "NotebookEdit", "Read", "Write"];
 /// With none of those granted, nothing has a reason to read a file: a further layer against `@/path`.
 const NO_FILES: &str = r#"{"permissions":{"deny":["Read(//**)"]}}"#;
-
-/// The folder in a bot's folder where its processes have their temporary ones.
-const TEMPORARY: &str = "tmp";
 
 /// A process about to be started.
 pub(super) struct Launch {
@@ -140,7 +138,7 @@ impl Folders {
         let bot = data.join("agents").join(name);
         Ok(Self {
             config: bot.join("config"),
-            temporary: bot.join(TEMPORARY).join(Uuid::new_v4().simple().to_string()),
+            temporary: bot.join(leftovers::TEMPORARY).join(Uuid::new_v4().simple().to_string()),
             prompts: bot.join("prompts"),
             work: room.map_or_else(|| bot.join("empty"), |room| bot.join("rooms").join(room.to_string())),
         })
@@ -169,26 +167,14 @@ impl Folders {
     }
 }
 
-/// Removes what the processes of an earlier host left, which did not live to do it.
-pub(super) fn clear_scratch(data: &Path) {
-    let Ok(bots) = fs::read_dir(data.join("agents")) else { return };
-    for bot in bots.flatten() {
-        remove(&bot.path().join(TEMPORARY));
-    }
-}
-
-fn remove(folder: &Path) {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            tracing::warn!(folder = %folder.display(), %error, "an agent's temporary folder can't be removed");
-        }
-        _ => {}
-    }
-}
-
 // === impl Scratch ===
 
 impl Scratch {
+    /// Notes which process it belongs to, for a host that comes after one that was killed.
+    pub(super) fn note(&self, leader: Pid) {
+        leftovers::note(&self.folder, leader);
+    }
+
     /// Removes `folder` when it is dropped.
     pub(super) fn new(folder: PathBuf, endings: TaskTracker) -> Self {
         Self { folder, endings }
@@ -199,8 +185,8 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         let folder = std::mem::take(&mut self.folder);
         match Handle::try_current() {
-            Ok(runtime) => drop(self.endings.spawn_blocking_on(move || remove(&folder), &runtime)),
-            Err(_) => remove(&folder),
+            Ok(runtime) => drop(self.endings.spawn_blocking_on(move || leftovers::remove(&folder), &runtime)),
+            Err(_) => leftovers::remove(&folder),
         }
     }
 }

@@ -34,6 +34,7 @@ pub mod demo;
 mod environment;
 mod exchange;
 mod framer;
+mod leftovers;
 mod outcome;
 mod process;
 mod protocol;
@@ -277,10 +278,10 @@ impl Runner {
         })
     }
 
-    /// Removes what an earlier host's agents left behind, if that host did not live to do it. To be called before the
-    /// first turn, by the one host that owns the data folder. Blocks.
-    pub fn clear_leftovers(&self) {
-        command::clear_scratch(&self.data);
+    /// Ends the agents of an earlier host that was killed, and removes what they left. To be called before the first turn,
+    /// by the one host that owns the data folder. Takes at most two `deadlines.exit`.
+    pub async fn clear_leftovers(&self) {
+        leftovers::clear(&self.data, self.deadlines.exit).await;
     }
 
     /// Runs one message's turn. `stop` ends it early. Dropping the future ends the process as well.

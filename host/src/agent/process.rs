@@ -108,6 +108,9 @@ impl Process {
         let group = group.ok_or_else(|| {
             AgentError::starting(&launch.program, io::Error::other("the new process has no number"))
         })?;
+        if let Some(scratch) = &launch.scratch {
+            scratch.note(group);
+        }
         let inner = Inner {
             stdin: child.stdin.take(),
             stdout: child.stdout.take(),

@@ -1,0 +1,150 @@
+//! What the agents of an earlier host left behind, if that host was killed: processes that go on working, and temporary
+//! folders.
+//!
+//! A process that goes on would meet the next turn of its session, and the CLI would lose one of the two. So each one
+//! notes in its temporary folder which process it is, and the next host ends it before it begins anything. A note names
+//! the process by its number and the time it was started, since numbers are given out again; where the system doesn't
+//! tell that time (`/proc`), nothing is noted.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::time::{Instant, sleep};
+
+/// The folder in a bot's folder where its processes have their temporary ones.
+pub(super) const TEMPORARY: &str = "tmp";
+/// The note in a temporary folder.
+const NOTE: &str = "hearth-agent";
+/// How often is looked whether a process has ended, since nobody tells us: it is not our child.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Writes down that the leader of this group is the process of this temporary folder.
+pub(super) fn note(folder: &Path, leader: Pid) {
+    let Some(started) = started(leader) else { return };
+    if let Err(error) = fs::write(folder.join(NOTE), format!("{} {started}", leader.as_raw_nonzero())) {
+        tracing::warn!(folder = %folder.display(), %error, "an agent's process can't be noted; if this host is killed, it may live on");
+    }
+}
+
+/// Ends the noted processes with their groups, and removes the temporary folders of all bots under `data`. Waits at
+/// most twice the `grace`.
+pub(super) async fn clear(data: &Path, grace: Duration) {
+    let folders = temporary_folders(data);
+    let mut left: Vec<Noted> = folders.iter().filter_map(|folder| Noted::read(folder)).collect();
+    for signal in [Signal::TERM, Signal::KILL] {
+        left.retain(Noted::is_alive);
+        for noted in &left {
+            tracing::warn!(
+                process = noted.leader.as_raw_nonzero(),
+                ?signal,
+                "an agent of an earlier host is still there; it is ended"
+            );
+            // The only error left is that it has just gone.
+            let _ = kill_process_group(noted.leader, signal);
+        }
+        let deadline = Instant::now() + grace;
+        while left.iter().any(Noted::is_alive) && Instant::now() < deadline {
+            sleep(LOOK).await;
+        }
+    }
+    for folder in &folders {
+        remove(folder);
+    }
+}
+
+/// Removes a temporary folder.
+pub(super) fn remove(folder: &Path) {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(folder = %folder.display(), %error, "an agent's temporary folder can't be removed");
+        }
+        _ => {}
+    }
+}
+
+fn temporary_folders(data: &Path) -> Vec<PathBuf> {
+    let below =
+        |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    below(data.join("agents")).flat_map(|bot| below(bot.join(TEMPORARY))).collect()
+}
+
+/// A process of an earlier host.
+struct Noted {
+    leader: Pid,
+    started: u64,
+}
+
+impl Noted {
+    fn read(folder: &Path) -> Option<Self> {
+        let note = fs::read_to_string(folder.join(NOTE)).ok()?;
+        let (leader, started) = note.split_once(' ')?;
+        Some(Self { leader: Pid::from_raw(leader.parse().ok()?)?, started: started.parse().ok()? })
+    }
+
+    fn is_alive(&self) -> bool {
+        started(self.leader) == Some(self.started)
+    }
+}
+
+/// When a living process was started, in clock ticks since boot. `man 5 proc`: field 22 of its `stat`, and field 3 is a Z
+/// if it is dead and only not yet waited for.
+fn started(process: Pid) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", process.as_raw_nonzero())).ok()?;
+    // Field 2 is the program's name in parentheses, which may hold anything.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let state = fields.next()?;
+    (!matches!(state, "Z" | "X")).then(|| fields.nth(18)?.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{os::unix::process::CommandExt, process::Child};
+
+    use super::*;
+
+    /// A process that leads a group, and its temporary folder with a note.
+    fn leftover(data: &Path, script: &str) -> (Child, PathBuf) {
+        let folder = data.join("agents/bot/tmp/one");
+        fs::create_dir_all(&folder).unwrap();
+        #[expect(clippy::disallowed_methods, reason = "an agent of an earlier host")]
+        let child =
+            std::process::Command::new("/bin/sh").args(["-c", script]).process_group(0).spawn().unwrap();
+        let leader = Pid::from_raw(child.id().cast_signed()).unwrap();
+        note(&folder, leader);
+        (child, folder)
+    }
+
+    #[tokio::test]
+    async fn a_process_of_an_earlier_host_is_ended_and_its_folder_removed() {
+        let data = tempfile::tempdir().unwrap();
+        let (mut child, folder) = leftover(data.path(), "sleep 600; true");
+        clear(data.path(), Duration::from_secs(10)).await;
+        assert!(!child.wait().unwrap().success());
+        assert!(!folder.exists());
+    }
+
+    #[tokio::test]
+    async fn one_that_ignores_the_first_signal_gets_the_second() {
+        let data = tempfile::tempdir().unwrap();
+        let (mut child, folder) = leftover(data.path(), "trap '' TERM; while :; do sleep 600; done");
+        clear(data.path(), Duration::from_millis(200)).await;
+        assert!(!child.wait().unwrap().success());
+        assert!(!folder.exists());
+    }
+
+    #[tokio::test]
+    async fn a_process_that_only_has_the_same_number_is_left_alone() {
+        let data = tempfile::tempdir().unwrap();
+        let (mut child, folder) = leftover(data.path(), "sleep 600; true");
+        fs::write(folder.join(NOTE), format!("{} 1", child.id())).unwrap();
+        clear(data.path(), Duration::from_secs(10)).await;
+        assert!(child.try_wait().unwrap().is_none(), "it lives");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!folder.exists());
+    }
+}
