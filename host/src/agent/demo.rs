@@ -24,7 +24,6 @@ mod conversation;
 mod inbox;
 mod keyword;
 mod protocol;
-mod timestamp;
 mod transcript;
 mod words;
 

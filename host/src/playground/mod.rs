@@ -221,16 +221,6 @@ impl Playground {
         Ok(room)
     }
 
-    /// Everybody, in the order in which they came.
-    pub fn people(&self) -> Vec<Person> {
-        self.world().people()
-    }
-
-    /// All rooms, oldest first.
-    pub fn rooms(&self) -> Vec<Room> {
-        self.world().rooms()
-    }
-
     /// Writes `text` as somebody at the web page would: it stays text, but for `@Name` of a member, which becomes a real
     /// mention. Webhooks go out.
     ///

@@ -2,17 +2,14 @@
 
 use std::{
     path::{Path, PathBuf},
-    time::{Instant, SystemTime},
+    time::Instant,
 };
 
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::{
-    keyword::Refusal,
-    timestamp::{milliseconds, since_epoch, timestamp},
-    transcript::Usage,
-};
+use super::{keyword::Refusal, transcript::Usage};
+use crate::id::Timestamp;
 
 /// The one model there is.
 pub(super) const MODEL: &str = "demo";
@@ -118,7 +115,7 @@ impl Lines {
             "parent_tool_use_id": null,
             "session_id": self.session,
             "uuid": Uuid::new_v4(),
-            "timestamp": timestamp(SystemTime::now()),
+            "timestamp": Timestamp::now().iso_8601(),
             "request_id": "req_demo",
         });
         add_keys(&mut line, &turn.keys);
@@ -149,7 +146,7 @@ impl Lines {
             "parent_tool_use_id": null,
             "session_id": self.session,
             "uuid": Uuid::new_v4(),
-            "timestamp": timestamp(SystemTime::now()),
+            "timestamp": Timestamp::now().iso_8601(),
         })
     }
 
@@ -198,7 +195,7 @@ impl Lines {
 
     /// A turn's last line.
     pub(super) fn result(&mut self, turn: &Turn, ended: &Ended) -> Value {
-        let milliseconds = milliseconds(turn.began.elapsed());
+        let milliseconds = u64::try_from(turn.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let mut line = self.result_of_any_kind(milliseconds, turn.usage, turn.total);
         for (key, value) in [
             ("fast_mode_state", json!("off")),
@@ -229,7 +226,7 @@ impl Lines {
                     line[key] = json!(milliseconds);
                 }
                 if !turn.keys.is_empty() {
-                    line["request_sent_wall_ms"] = json!(since_epoch(SystemTime::now()));
+                    line["request_sent_wall_ms"] = json!(Timestamp::now());
                     line["first_request_input_tokens"] = json!(turn.usage.input);
                     line["first_request_cache_read_input_tokens"] = json!(0);
                 }
