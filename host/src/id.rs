@@ -1,6 +1,6 @@
 //! The names of things: one type per kind, so that two numbers or two strings can't be swapped.
 
-use std::{fmt, sync::Arc, time::SystemTime};
+use std::{fmt, str::FromStr, sync::Arc, time::SystemTime};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -41,7 +41,7 @@ id! {
     SessionId(Uuid) Copy
 }
 id! {
-    /// An accepted webhook. Version 7, so ids of one host sort by time.
+    /// An accepted webhook, or a time that has come. Version 7, so ids of one host sort by time.
     EventId(Uuid) Copy
 }
 id! {
@@ -76,6 +76,14 @@ impl EventId {
 impl Default for EventId {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl FromStr for EventId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, uuid::Error> {
+        text.parse().map(Self)
     }
 }
 
@@ -135,6 +143,12 @@ impl Timestamp {
     #[must_use]
     pub fn before(self, duration: std::time::Duration) -> Self {
         Self(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    /// How long after `earlier` this is; nothing if it is before.
+    pub fn since(self, earlier: Self) -> std::time::Duration {
+        let millis = self.0.saturating_sub(earlier.0);
+        std::time::Duration::from_millis(u64::try_from(millis).unwrap_or_default())
     }
 
     /// `2026-08-21T10:00:00.000Z`. Days are counted in years that begin in March, so that the leap day is the last.

@@ -10,9 +10,12 @@
 //! - A store that fails, a Campfire that can't be reached and a turn that panics keep the lane, with growing pauses,
 //!   and give its place to others meanwhile.
 //! - A full lane is told to the room once, until it has drained; what was refused is counted and logged.
+//! - A paused lane (see [`store::Oversight`](crate::store::Oversight)) takes messages and runs none. The room is told
+//!   nothing about that, only, as ever, when the lane is full. [`Lanes::wake`] wakes it when it may go on; an answer that
+//!   waits for its Campfire waits for that too.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     panic::AssertUnwindSafe,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -31,7 +34,7 @@ use tracing::Instrument;
 
 use crate::{
     id::{HostId, LaneKey, Timestamp},
-    store::{Acceptance, Begun, Lease, NewEvent, Store, StoreError},
+    store::{Acceptance, Begun, Due, Fired, Lease, NewEvent, Release, Store, StoreError},
     turn::{Turns, Way},
 };
 
@@ -51,8 +54,8 @@ struct Inner {
     /// How many unfinished events a lane may have.
     queue_limit: u32,
     in_flight: Semaphore,
-    active: Mutex<HashMap<LaneKey, Active>>,
-    /// How many those are; told under their lock.
+    known: Mutex<Known>,
+    /// How many are active; told under the lock.
     count: watch::Sender<usize>,
     tasks: TaskTracker,
     /// Turns may begin.
@@ -64,19 +67,21 @@ struct Inner {
     refused: AtomicU64,
 }
 
-/// A lane that has a task.
+/// What is known of lanes from one moment to the next.
 #[derive(Default)]
-struct Active {
-    /// Something came since the task last looked.
-    woken: bool,
-    /// The room knows that the lane is full.
-    told_full: bool,
+struct Known {
+    /// The lanes that have a task, and whether something came since the task last looked.
+    active: HashMap<LaneKey, bool>,
+    /// The lanes whose room knows that they are full. A paused one has no task, but stays here until it has drained.
+    told_full: HashSet<LaneKey>,
 }
 
 /// How a lane's work came to a stop.
 enum Worked {
     /// Nothing is left; the lease is given back.
     Drained,
+    /// Something is left that must not run now; the lease is given back.
+    Paused,
     /// The host closes.
     Closing,
     /// Another host has it.
@@ -103,7 +108,7 @@ impl Lanes {
             turns,
             queue_limit,
             in_flight: Semaphore::new(in_flight),
-            active: Mutex::default(),
+            known: Mutex::default(),
             count: watch::Sender::new(0),
             tasks: TaskTracker::new(),
             opened: CancellationToken::new(),
@@ -124,8 +129,9 @@ impl Lanes {
     /// If the store could not take it; then nothing happens.
     pub async fn accept(&self, event: NewEvent) -> Result<Acceptance, StoreError> {
         let lanes = self.clone();
-        // A task of its own: the store commits even if the caller gives up, and then the lane must know.
-        let accepted = self.0.tasks.spawn(async move {
+        // A task of its own: the store commits even if the caller gives up, and then the lane must know. None that the
+        // close waits for: messages may come for as long as that takes.
+        let accepted = tokio::spawn(async move {
             let lane = event.lane.clone();
             let acceptance = lanes.0.store.accept(event, lanes.0.queue_limit).await?;
             match acceptance {
@@ -138,14 +144,32 @@ impl Lanes {
         accepted.await.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string().into())))
     }
 
+    /// Makes a time that has come an event, and has its lane answer it. Dropping the future does not undo that. A full
+    /// lane is not told to the room: nothing is lost, the time is still due.
+    ///
+    /// # Errors
+    /// If the store could not do it; then nothing happens.
+    pub async fn fire(&self, due: Due, event: NewEvent) -> Result<Fired, StoreError> {
+        let lanes = self.clone();
+        let fired = self.0.tasks.spawn(async move {
+            let lane = event.lane.clone();
+            let fired = lanes.0.store.fire(due, event, lanes.0.queue_limit).await?;
+            if fired == Fired::Fresh {
+                lanes.wake(lane);
+            }
+            Ok(fired)
+        });
+        fired.await.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string().into())))
+    }
+
     /// Something waits in this lane.
     pub fn wake(&self, lane: LaneKey) {
-        let mut active = self.0.active();
-        if let Some(running) = active.get_mut(&lane) {
-            running.woken = true;
+        let mut known = self.0.known();
+        if let Some(woken) = known.active.get_mut(&lane) {
+            *woken = true;
         } else if !self.0.closing.is_cancelled() {
-            active.insert(lane.clone(), Active::default());
-            self.0.count.send_replace(active.len());
+            known.active.insert(lane.clone(), false);
+            self.0.count.send_replace(known.active.len());
             let span = tracing::info_span!("lane", %lane);
             self.0.tasks.spawn(Arc::clone(&self.0).run(lane).instrument(span));
         }
@@ -156,12 +180,7 @@ impl Lanes {
         let refused = self.0.refused.fetch_add(1, Ordering::Relaxed) + 1;
         tracing::warn!(%lane, refused, "a lane was full; the message was refused");
         self.wake(lane.clone());
-        let first = self
-            .0
-            .active()
-            .get_mut(&lane)
-            .is_some_and(|running| !std::mem::replace(&mut running.told_full, true));
-        if first {
+        if !self.0.closing.is_cancelled() && self.0.known().told_full.insert(lane.clone()) {
             let inner = Arc::clone(&self.0);
             self.0.tasks.spawn(async move {
                 tokio::select! {
@@ -208,9 +227,9 @@ impl Lanes {
 // === impl Inner ===
 
 impl Inner {
-    fn active(&self) -> MutexGuard<'_, HashMap<LaneKey, Active>> {
+    fn known(&self) -> MutexGuard<'_, Known> {
         // What it guards is changed in single steps, so a panic elsewhere leaves it whole.
-        self.active.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A lane's task: works until nothing is left, or the host closes.
@@ -218,8 +237,10 @@ impl Inner {
         let mut pause = PAUSES.0;
         loop {
             match self.work(&lane).await {
-                Ok(Worked::Drained) if self.leave(&lane) => return,
-                Ok(Worked::Drained) => {
+                Ok(worked @ (Worked::Drained | Worked::Paused)) => {
+                    if self.leave(&lane, matches!(worked, Worked::Drained)) {
+                        return;
+                    }
                     pause = PAUSES.0;
                     continue;
                 }
@@ -234,22 +255,25 @@ impl Inner {
                 () = self.closing.cancelled() => break,
             }
         }
-        self.remove(&mut self.active(), &lane);
+        self.remove(&mut self.known(), &lane);
     }
 
     /// Takes the lane off the list, unless something came in the meantime.
-    fn leave(&self, lane: &LaneKey) -> bool {
-        let mut active = self.active();
-        let woken = active.get_mut(lane).is_some_and(|running| std::mem::take(&mut running.woken));
+    fn leave(&self, lane: &LaneKey, drained: bool) -> bool {
+        let mut known = self.known();
+        let woken = known.active.get_mut(lane).is_some_and(std::mem::take);
         if !woken {
-            self.remove(&mut active, lane);
+            self.remove(&mut known, lane);
+            if drained {
+                known.told_full.remove(lane);
+            }
         }
         !woken
     }
 
-    fn remove(&self, active: &mut HashMap<LaneKey, Active>, lane: &LaneKey) {
-        active.remove(lane);
-        self.count.send_replace(active.len());
+    fn remove(&self, known: &mut Known, lane: &LaneKey) {
+        known.active.remove(lane);
+        self.count.send_replace(known.active.len());
     }
 
     async fn work(&self, lane: &LaneKey) -> Result<Worked, StoreError> {
@@ -269,8 +293,10 @@ impl Inner {
             }
             // Others need not wait while this lane finds out that it is done.
             drop(place);
-            if self.store.release_if_idle(&held.lease).await? {
-                return Ok(Worked::Drained);
+            match self.store.release_if_idle(&held.lease).await? {
+                Release::Idle => return Ok(Worked::Drained),
+                Release::Paused => return Ok(Worked::Paused),
+                Release::Kept => {}
             }
         }
     }

@@ -1,16 +1,21 @@
 //! Hearth: a runtime for the bots of a Campfire.
 //!
 //! The floors, from the top; a module imports only from those below it:
-//! `cli` → `stage` → `serve` → `webhook` · `playground` · `reload` · `toolchain` → `lane` → `turn` → `agent` · `plugin` · `campfire` →
-//! `store` → `config` → `id` · `causes`.
+//! `cli` → `stage` → `serve` → `webhook` · `alarm` · `operator` · `playground` · `reload` · `toolchain` → `lane` → `turn` → `agent` ·
+//! `plugin` · `campfire` → `store` · `egress` → `config` → `id` · `address` · `causes` · `activation`.
 
+pub mod activation;
+pub mod address;
 pub mod agent;
+pub mod alarm;
 pub mod campfire;
 pub mod causes;
 pub mod cli;
 pub mod config;
+pub mod egress;
 pub mod id;
 pub mod lane;
+pub mod operator;
 pub mod playground;
 pub mod plugin;
 pub mod reload;

@@ -1,30 +1,41 @@
 //! A running host: everything below wired together, from a checked configuration and an open socket to the last turn.
 //!
-//! The caller owns the sockets and decides when it ends, so a test runs the real thing on port 0. At the start, what
-//! was accepted and not finished runs again. At the end no new webhook is taken, running turns get their grace, and
-//! what has not ended then stays in the inbox.
+//! The caller owns the socket of the webhooks and decides when it ends, so a test runs the real thing on port 0. At the
+//! start, what was accepted and not finished runs again. At the end no new turn begins, and running turns get their
+//! grace. Webhooks are taken until that is over: Campfire says everything once, and the next host finds it in the inbox.
 
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     agent::{AgentError, Runner},
+    alarm::{self, Alarm},
     campfire::{Client, ClientError},
     causes::with_causes,
     config::{Config, StoreLocation},
     id::{HostId, Timestamp},
     lane::Lanes,
+    operator::{self, Operator, Socket},
     plugin::{LoadError, Loader, Roster, Seat},
     reload,
-    store::{SqliteStore, Store, StoreError},
+    store::{Horizon, SqliteStore, Store, StoreError, Swept},
     turn::Turns,
     webhook::{self, Door},
 };
 
 /// How often old rows are removed.
 const SWEEPS: Duration = Duration::from_hours(1);
+/// How long another process may have the store at the start: a host that is about to end, or an operator's command.
+const STORE_PATIENCE: Duration = Duration::from_secs(5);
+/// The pause before the store is tried again.
+const STORE_PAUSE: Duration = Duration::from_millis(100);
 
 /// Why a host could not start.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +70,10 @@ pub struct Hearth {
     roster: Arc<Roster>,
     lanes: Lanes,
     loader: Loader,
+    /// Told when a plugin sets a timer.
+    timer_set: Arc<Notify>,
+    /// None if it could not be had: bots matter more than the operator's commands.
+    operator: Option<Socket>,
 }
 
 impl Hearth {
@@ -69,7 +84,8 @@ impl Hearth {
     pub async fn start(config: Config) -> Result<Self, ServeError> {
         own_folder(&config.host.data_dir)?;
         let StoreLocation::Sqlite(path) = &config.store;
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(path)?);
+        let store: Arc<dyn Store> = Arc::new(open(path).await?);
+        let operator = operator_socket(&config.host.data_dir);
         let agents = Runner::new(config.agent.clone(), config.host.data_dir.clone())?;
         agents.clear_leftovers().await;
         tracing::info!(version = %agents.version().await?, "the agent is there");
@@ -79,12 +95,14 @@ impl Hearth {
             roster.seat(Seat { bot: Arc::clone(bot), generation: None });
         }
 
+        let timer_set = Arc::new(Notify::new());
         let host = &config.host;
         let turns = Turns::new(
             Arc::clone(&store),
             Arc::clone(&roster),
             agents,
             Client::new(config.campfire.timeout)?,
+            Arc::clone(&timer_set),
         );
         let lanes =
             Lanes::new(HostId::random(), Arc::clone(&store), turns, host.queue_limit, host.turns_in_flight);
@@ -95,7 +113,7 @@ impl Hearth {
         for lane in left {
             lanes.wake(lane);
         }
-        Ok(Self { config, store, roster, lanes, loader })
+        Ok(Self { config, store, roster, lanes, loader, timer_set, operator })
     }
 
     /// The bots, to see what runs.
@@ -108,10 +126,10 @@ impl Hearth {
         &self.lanes
     }
 
-    /// Takes webhooks on `listener` until `shutdown`, then ends: running turns get the configured grace, or less if
-    /// `hurry` comes. Messages are taken from the start; turns begin when the plugins are loaded, which may take longer
-    /// than Campfire waits. A plugin that can't be loaded is no reason not to run: the other bots do, and that one says
-    /// in its rooms that something is wrong with its code.
+    /// Takes webhooks on `listener` until `shutdown` and the end of the turns that run then: they get the configured
+    /// grace, or less if `hurry` comes. Messages are taken from the start; turns begin when the plugins are loaded,
+    /// which may take longer than Campfire waits. A plugin that can't be loaded is no reason not to run: the other bots
+    /// do, and that one says in its rooms that something is wrong with its code.
     pub async fn serve(
         self,
         listener: TcpListener,
@@ -125,23 +143,78 @@ impl Hearth {
             max_body: host.max_body,
         });
         let ended = CancellationToken::new();
-        let sweeper = tokio::spawn(sweep(Arc::clone(&self.store), host.journal_retention, ended.clone()));
+        let (events, journal) = (host.inbox_retention, host.journal_retention);
+        let sweeper = tokio::spawn(sweep(Arc::clone(&self.store), events, journal, ended.clone()));
+        let api = operator::router(self.operator());
+        let operator = self.operator.map(|socket| tokio::spawn(socket.serve(api, ended.clone())));
         let plugins = async {
             load_all(&self.loader, &self.config, &self.roster).await;
             self.lanes.open();
-            reload::watch(&self.loader, &self.roster).await;
+            let alarm = Alarm {
+                store: Arc::clone(&self.store),
+                roster: Arc::clone(&self.roster),
+                lanes: Arc::new(self.lanes.clone()),
+                timer_set: Arc::clone(&self.timer_set),
+                clock: Timestamp::now,
+                takes: alarm::takes_timers,
+            };
+            tokio::join!(reload::watch(&self.loader, &self.roster), alarm.run());
         };
-        tokio::select! {
-            () = webhook::serve(door, listener, shutdown) => {}
-            // Ends with the door: there is nothing left to load for.
-            () = plugins => {}
-        }
-        tracing::info!("closing: no more webhooks are taken, running turns may end");
-        self.lanes.close(host.shutdown_grace, hurry).await;
+        let turns_over = CancellationToken::new();
+        let turns = async {
+            tokio::select! {
+                () = shutdown => {}
+                // Ends with the turns: there is nothing left to load for.
+                () = plugins => {}
+            }
+            tracing::info!("closing: no more turns begin, running ones may end");
+            self.lanes.close(host.shutdown_grace, hurry).await;
+            turns_over.cancel();
+        };
+        tokio::join!(turns, webhook::serve(door, listener, turns_over.cancelled()));
         ended.cancel();
         let _ = sweeper.await;
+        if let Some(operator) = operator {
+            // It can only have ended or panicked; the store is closed in either case.
+            let _ = operator.await;
+        }
         self.store.close().await;
     }
+
+    fn operator(&self) -> Operator {
+        let roster = Arc::clone(&self.roster);
+        let names = move || {
+            let mut names: Vec<_> = roster.seats().into_iter().map(|seat| seat.bot.name.clone()).collect();
+            names.sort();
+            names
+        };
+        Operator { store: Arc::clone(&self.store), lanes: Some(self.lanes.clone()), bots: Arc::new(names) }
+    }
+}
+
+/// Opens the store, waiting a little for another process to leave it.
+async fn open(path: &Path) -> Result<SqliteStore, StoreError> {
+    let deadline = Instant::now() + STORE_PATIENCE;
+    loop {
+        match SqliteStore::open(path) {
+            Err(StoreError::InUse { .. }) if Instant::now() < deadline => {
+                tokio::time::sleep(STORE_PAUSE).await;
+            }
+            opened => return opened,
+        }
+    }
+}
+
+fn operator_socket(data_dir: &Path) -> Option<Socket> {
+    Socket::bind(data_dir)
+        .inspect_err(|error| {
+            tracing::warn!(
+                socket = %operator::socket_path(data_dir).display(),
+                %error,
+                "the operator's commands can't reach this host; a shorter `data-dir` in [host] may help"
+            );
+        })
+        .ok()
 }
 
 /// Loads every bot's plugin, side by side.
@@ -163,14 +236,17 @@ async fn load_all(loader: &Loader, config: &Config, roster: &Roster) {
     futures_util::future::join_all(loads).await;
 }
 
-async fn sweep(store: Arc<dyn Store>, retention: Duration, ended: CancellationToken) {
+async fn sweep(store: Arc<dyn Store>, events: Duration, journal: Duration, ended: CancellationToken) {
     loop {
         let now = Timestamp::now();
-        match store.sweep(now.before(retention), now).await {
-            Ok(0) => {}
-            Ok(rows) => {
-                tracing::debug!(rows, "old rows were removed");
-                continue;
+        let keep = Horizon { events: now.before(events), journal: now.before(journal) };
+        match store.sweep(keep, now).await {
+            Ok(Swept { rows: 0, bytes: 0 }) => {}
+            Ok(Swept { rows, bytes }) => {
+                tracing::debug!(rows, bytes, "old rows were removed");
+                if !ended.is_cancelled() {
+                    continue;
+                }
             }
             Err(error) => tracing::warn!(%error, "old rows could not be removed"),
         }
@@ -182,7 +258,7 @@ async fn sweep(store: Arc<dyn Store>, retention: Duration, ended: CancellationTo
 }
 
 /// Makes the folder, readable by its owner only: transcripts and messages are in it.
-fn own_folder(path: &std::path::Path) -> Result<(), ServeError> {
+fn own_folder(path: &Path) -> Result<(), ServeError> {
     use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 
     let failed = |cause| ServeError::DataDir { path: path.to_owned(), cause };

@@ -7,6 +7,7 @@ use std::{
     collections::BTreeMap,
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -23,6 +24,8 @@ use crate::{
     playground::{Options, Playground},
 };
 
+/// The subfolder of the playground that `hearth dev` serves.
+pub const PLAYGROUND: &str = "playground";
 /// Any free port of this machine.
 pub const ANY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
@@ -61,8 +64,7 @@ impl Stage {
         options: Options,
     ) -> io::Result<Self> {
         let webhooks = TcpListener::bind(ANY).await?;
-        config.host.data_dir = config.host.data_dir.join(folder);
-        config.store = StoreLocation::Sqlite(config.host.data_dir.join("hearth.db"));
+        (config.host.data_dir, config.store) = below(&config.host.data_dir, folder);
 
         let playground = Playground::new(options);
         if config.agent.is_demo {
@@ -79,8 +81,9 @@ impl Stage {
             bot.bot_key = Some(account.key);
             bot.webhook_secret = Some(secret.into());
             bot.campfire_url = Some(campfire.clone());
-            // The configured rooms are the real Campfire's.
+            // The configured rooms are the real Campfire's. What comes there by the clock comes in the direct room here.
             bot.rooms = Vec::new();
+            bot.cron.iter_mut().for_each(|cron| cron.room = account.direct_room);
         }
         Ok(Self { config, playground, rooms, webhooks, page })
     }
@@ -103,6 +106,13 @@ impl Drop for Page {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// The data folder and the store of a deployment that was put on the stage with its data in this subfolder.
+pub fn below(data_dir: &Path, folder: &str) -> (PathBuf, StoreLocation) {
+    let data_dir = data_dir.join(folder);
+    let store = StoreLocation::Sqlite(data_dir.join("hearth.db"));
+    (data_dir, store)
 }
 
 /// A bot's webhook URL, below the URL at which the host is reached.

@@ -4,7 +4,8 @@
 //! file, whatever the status. So no answer of this listener has a body or a Content-Type. The type of the response,
 //! [`Bare`], has no room for a body, and [`bare`] is the only place that makes one.
 //!
-//! - 204: taken, or nothing to do (a duplicate, an event of a kind that is not known, a room the bot does not serve).
+//! - 204: taken, or nothing to do (a duplicate, an event that is no message where the plugin takes no others, a room the
+//!   bot does not serve).
 //! - 400 not JSON · 404 unknown bot or wrong secret · 405 not POST · 408 the body came too slowly · 413 too large ·
 //!   415 not JSON by its own word · 500 a bug · 503 the store did not take it in time.
 //!
@@ -33,10 +34,11 @@ use tokio::{net::TcpListener, sync::Semaphore, time::timeout};
 use crate::{
     campfire::{self, Webhook},
     config::Bot,
-    id::{EventId, LaneKey, Timestamp},
+    id::{EventId, LaneKey, MessageId, RoomId, Timestamp},
     lane::Lanes,
-    plugin::Roster,
+    plugin::{Roster, Seat},
     store::{Acceptance, NewEvent, StoreError},
+    turn::Occasion,
 };
 
 /// An answer that can't say anything.
@@ -146,7 +148,7 @@ impl Door {
         B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let Some(bot) = self.addressee(request.uri().path()) else { return StatusCode::NOT_FOUND };
+        let Some(seat) = self.addressee(request.uri().path()) else { return StatusCode::NOT_FOUND };
         if request.method() != Method::POST {
             return StatusCode::METHOD_NOT_ALLOWED;
         }
@@ -154,7 +156,7 @@ impl Door {
             return StatusCode::UNSUPPORTED_MEDIA_TYPE;
         }
         if request.body().size_hint().lower() > self.max_body as u64 {
-            tracing::warn!(bot = %bot.name, limit = self.max_body, "a webhook was too large; raise `max-body` in [host] if it should be taken");
+            tracing::warn!(bot = %seat.bot.name, limit = self.max_body, "a webhook was too large; raise `max-body` in [host] if it should be taken");
             return StatusCode::PAYLOAD_TOO_LARGE;
         }
         let body = Limited::new(request.into_body(), self.max_body).collect();
@@ -162,49 +164,45 @@ impl Door {
             Err(_) => StatusCode::REQUEST_TIMEOUT,
             Ok(Err(error)) if error.is::<LengthLimitError>() => StatusCode::PAYLOAD_TOO_LARGE,
             Ok(Err(_)) => StatusCode::BAD_REQUEST,
-            Ok(Ok(body)) => self.accept(&bot, &body.to_bytes()).await,
+            Ok(Ok(body)) => self.accept(&seat, &body.to_bytes()).await,
         }
     }
 
     /// The bot that `/hooks/<bot>/<secret>` names, if the secret is right. An unknown bot and a wrong secret take as
     /// long and look the same.
-    fn addressee(&self, path: &str) -> Option<Arc<Bot>> {
+    fn addressee(&self, path: &str) -> Option<Seat> {
         let (name, secret) = path.strip_prefix("/hooks/")?.split_once('/')?;
-        let bot = self.roster.bot(name).map(|seat| seat.bot);
+        let seat = self.roster.bot(name);
         let nobody = SecretString::from("no bot has this secret, since it is not of the alphabet");
-        let expected = bot.as_ref().and_then(|bot| bot.webhook_secret.as_ref()).unwrap_or(&nobody);
+        let expected = seat.as_ref().and_then(|seat| seat.bot.webhook_secret.as_ref()).unwrap_or(&nobody);
         let right: bool = expected.expose_secret().as_bytes().ct_eq(secret.as_bytes()).into();
-        bot.filter(|_| right)
+        seat.filter(|_| right)
     }
 
-    async fn accept(&self, bot: &Bot, body: &[u8]) -> StatusCode {
-        let mut message = match campfire::parse(body) {
-            Ok(Webhook::Message(message)) => message,
-            Ok(Webhook::Other { kind }) => {
-                tracing::debug!(bot = %bot.name, kind, "a webhook of another kind was passed over");
-                return StatusCode::NO_CONTENT;
-            }
+    async fn accept(&self, seat: &Seat, body: &[u8]) -> StatusCode {
+        let bot = &*seat.bot;
+        let webhook = match campfire::parse(body) {
+            Ok(webhook) => webhook,
             Err(error) => {
                 tracing::warn!(bot = %bot.name, %error, "a webhook could not be read");
                 return StatusCode::BAD_REQUEST;
             }
         };
-        let room = message.room.id;
+        let Some(taken) = Taken::of(webhook, seat) else { return StatusCode::NO_CONTENT };
+        let room = taken.room;
         if !bot.rooms.is_empty() && !bot.rooms.contains(&room) {
-            tracing::info!(bot = %bot.name, %room, "a message from a room that the bot's `rooms` does not name was passed over");
+            tracing::info!(bot = %bot.name, %room, "what came from a room that the bot's `rooms` does not name was passed over");
             return StatusCode::NO_CONTENT;
         }
-        let content_hash = message.content_hash();
-        if let Some(key) = &bot.bot_key {
-            message.redact(key.expose_secret());
-        }
-        let Ok(payload) = serde_json::to_string(&message) else { return StatusCode::INTERNAL_SERVER_ERROR };
+        let Ok(payload) = serde_json::to_string(&taken.occasion) else {
+            return StatusCode::INTERNAL_SERVER_ERROR;
+        };
         let event = NewEvent {
             id: EventId::new(),
             lane: LaneKey { bot: bot.name.clone(), room },
-            message: message.message.id,
-            kind: message.kind.clone(),
-            content_hash,
+            message: taken.message,
+            kind: taken.kind,
+            content_hash: taken.content_hash,
             payload,
             received_at: Timestamp::now(),
         };
@@ -221,6 +219,61 @@ impl Door {
             }
         }
     }
+}
+
+/// What a webhook brought for a bot, and what tells it from others.
+struct Taken {
+    occasion: Occasion,
+    room: RoomId,
+    message: Option<MessageId>,
+    kind: String,
+    content_hash: [u8; 32],
+}
+
+impl Taken {
+    /// Nothing if it is nothing to this bot. While its plugin is not loaded, nobody knows what it takes; then all is kept,
+    /// and the turn finds out.
+    fn of(webhook: Webhook, seat: &Seat) -> Option<Self> {
+        let key = seat.bot.bot_key.as_ref().map_or("", ExposeSecret::expose_secret);
+        match webhook {
+            Webhook::Message(mut incoming) => {
+                let content_hash = incoming.content_hash();
+                incoming.redact(key);
+                Some(Self {
+                    room: incoming.room.id,
+                    message: Some(incoming.message.id),
+                    kind: incoming.kind.clone(),
+                    content_hash,
+                    occasion: Occasion::Message(*incoming),
+                })
+            }
+            Webhook::Occurrence(mut happened)
+                if seat.generation.as_ref().is_none_or(|generation| generation.plugin.has_events()) =>
+            {
+                let content_hash = happened.content_hash();
+                happened.redact(key);
+                Some(Self {
+                    room: happened.room.id,
+                    message: happened.message.as_ref().map(|message| message.id),
+                    kind: happened.kind.clone(),
+                    content_hash,
+                    occasion: Occasion::Occurrence(*happened),
+                })
+            }
+            Webhook::Occurrence(happened) => {
+                passed_over(&seat.bot, &happened.kind);
+                None
+            }
+            Webhook::Other { kind } => {
+                passed_over(&seat.bot, &kind);
+                None
+            }
+        }
+    }
+}
+
+fn passed_over(bot: &Bot, kind: &str) {
+    tracing::debug!(bot = %bot.name, kind, "a webhook of another kind was passed over");
 }
 
 /// Whether the request calls itself JSON, or nothing.

@@ -16,9 +16,18 @@ pub fn path() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         #[expect(clippy::disallowed_methods, reason = "the tests build the binary that they run")]
-        // As `cargo test` selects, so that dependencies keep the features that these tests were built with.
+        // Of the workspace, and with a test, so that dependencies keep the features that `cargo test` gave them.
         let built = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--locked", "--workspace", "--all-targets"])
+            .args([
+                "build",
+                "--quiet",
+                "--locked",
+                "--workspace",
+                "--bin",
+                "hearth",
+                "--test",
+                "frozen_interface",
+            ])
             .args((!cfg!(debug_assertions)).then_some("--release"))
             .current_dir(repository())
             .status()

@@ -2,6 +2,8 @@
 
 pub mod binary;
 pub mod claude_cli;
+pub mod crooked;
 pub mod messages_api;
 pub mod outside;
+pub mod workbench;
 pub mod world;

@@ -6,7 +6,8 @@
 //! | word | answer |
 //! |---|---|
 //! | `RECALL` | `earlier=[…]`: all user texts before this one, as JSON |
-//! | `TOOL:<name>:<json>` | a `tool_use` block; the `tool_result` that follows is quoted as `tool said "…"` |
+//! | `TOOL:<name>:<json>` | a `tool_use` block, one for each such word; the results that follow are quoted as `tool said "…"`, or `tool failed "…"` |
+//! | `THEN` | what stands behind it is asked once the results of the calls before it are there |
 //! | `HTTP400` `HTTP401` `HTTP413` `HTTP429` `HTTP500` `HTTP529` | that status with the API's error body |
 //! | `HANG` | none, until this server is dropped |
 //! | `CLOSE` | the first half of a stream, then a closed connection |
@@ -168,6 +169,11 @@ impl Request {
     /// What the user said, oldest first; without tool results.
     pub fn user_texts(&self) -> Vec<String> {
         answer::user_texts(&self.body)
+    }
+
+    /// The tools that the model was offered.
+    pub fn tools(&self) -> &[Value] {
+        self.body["tools"].as_array().map_or(&[], Vec::as_slice)
     }
 
     /// A header's value.

@@ -131,7 +131,12 @@ impl World {
 
     /// Says something and waits until the host has acknowledged it.
     pub async fn say(&self, room: RoomId, text: &str) {
-        let said = self.playground.say(self.playground.you(), room, text).expect("it can be said");
+        self.say_as(self.playground.you(), room, text).await;
+    }
+
+    /// The same as somebody else.
+    pub async fn say_as(&self, author: UserId, room: RoomId, text: &str) {
+        let said = self.playground.say(author, room, text).expect("it can be said");
         let delivery = self.playground.wait_for_delivery(|delivery| delivery.message == said, PATIENCE).await;
         assert_eq!(delivery.expect("it is delivered").status, Some(204));
     }
@@ -154,6 +159,14 @@ impl World {
     /// The direct room of the bot and you.
     pub fn room(&self, bot: &str) -> RoomId {
         self.rooms[&BotName::from(bot)]
+    }
+
+    /// The bot as one who writes: Campfire's keys begin with it.
+    pub fn user(&self, bot: &str) -> UserId {
+        let key =
+            self.config.bots[&BotName::from(bot)].bot_key.as_ref().expect("on the stage, bots have keys");
+        let id = key.expose_secret().split('-').next().and_then(|id| id.parse().ok());
+        UserId(id.expect("a key begins with an id"))
     }
 
     /// The path at which the bot takes webhooks.

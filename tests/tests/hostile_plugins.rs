@@ -2,117 +2,142 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
-use std::path::Path;
-
-use hearth::{
-    config::{Bot, Config},
-    plugin::{CallError, Decision, Event, LoadError, Loader, Message, Room, User},
-};
+use hearth::{id::RoomId, plugin::LoadError};
 use hearth_tests::{
     binary,
-    world::{PATIENCE, World},
+    crooked::{CLEAN, Crooked, described},
+    workbench::Workbench,
+    world::World,
 };
 use tempfile::TempDir;
 
-/// A bot on the plugin file `plugin`, with these `[limits]`.
-fn bot(plugin: &Path, limits: &str) -> std::sync::Arc<Bot> {
-    let toml = format!("[bots.x]\nplugin = '{}'\nlimits = {{ {limits} }}\n", plugin.display());
-    let config = Config::parse("bots.toml".as_ref(), &toml, &|_| None).unwrap();
-    config.bots.into_values().next().unwrap()
+/// What the hostile guest is told to do, and what the journal's cause then has in it: the setting, if it is a limit.
+const MISDEEDS: [(&str, &str); 10] = [
+    ("trap", "unreachable"),
+    ("trap later", "unreachable"),
+    ("recurse", "call stack exhausted"),
+    ("loop", "`compute` in [bots.hostile.limits]"),
+    ("memory", "`memory` in [bots.hostile.limits]"),
+    ("host calls", "`host-calls` in [bots.hostile.limits]"),
+    ("refuse", "secret-looking-cause"),
+    ("many", "33 parts"),
+    ("huge", "a text of 307200 bytes"),
+    ("nothing", "an empty prompt"),
+];
+
+/// A deployment of the hostile bot, with these limits, and of one beside it.
+async fn world(limits: &str) -> World {
+    World::new(&format!(
+        "[bots.hostile]\nplugin = '{}'\nlimits = {{ {limits} }}\n[bots.echo]\nplugin = \"echo\"\n",
+        binary::guest("hostile").display()
+    ))
+    .await
 }
 
-fn event(text: &str) -> Event {
-    Event {
-        bot: "x".into(),
-        user: User { id: 1, name: "Ann".into(), attributes: Vec::new() },
-        room: Room { id: 1, name: None, attributes: Vec::new() },
-        message: Message { id: 1, text: text.into(), html: None, attributes: Vec::new() },
-        received_at: 0,
-        attributes: Vec::new(),
+#[tokio::test(flavor = "multi_thread")]
+async fn each_misdeed_is_one_sentence_in_the_room_and_a_cause_in_the_journal() {
+    let world = world("memory = \"16MiB\", compute = \"300ms\"").await;
+    let room = world.room("hostile");
+    for (misdeed, _) in MISDEEDS {
+        let answer = world.ask(room, misdeed).await;
+        assert!(answer.plain.starts_with("Something is wrong with my code"), "{misdeed}: {}", answer.plain);
+        assert!(!answer.plain.contains("secret-looking-cause"), "{}", answer.plain);
+        assert_eq!(world.ask(world.room("echo"), "still there?").await.plain, "still there?");
     }
-}
+    assert_eq!(world.ask(room, "well").await.plain, "well behaved");
+    world.drained().await;
+    assert_eq!(world.answers(room).len(), MISDEEDS.len() + 1, "one sentence each");
 
-async fn misdeed(text: &str) -> Result<Decision, CallError> {
-    let bot = bot(&binary::guest("hostile"), "memory = \"16MiB\", call-time = \"300ms\"");
-    let generation = Loader::new().unwrap().load(&bot, 1).await.unwrap();
-    generation.on_message(&event(text)).await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_guest_that_traps_is_told_with_its_cause() {
-    let error = misdeed("trap").await.unwrap_err();
-    assert!(matches!(error, CallError::Trapped(_)), "{error}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_guest_that_loops_is_ended_by_the_clock_and_the_error_names_the_setting() {
-    let error = misdeed("loop").await.unwrap_err();
-    assert!(matches!(error, CallError::Time(_)), "{error}");
-    assert!(error.to_string().contains("call-time"), "{error}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_guest_that_recurses_for_ever_traps() {
-    let error = misdeed("recurse").await.unwrap_err();
-    assert!(matches!(error, CallError::Trapped(_)), "{error}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_guest_that_hoards_memory_is_refused_it_and_the_error_names_the_setting() {
-    let error = misdeed("memory").await.unwrap_err();
-    assert!(matches!(error, CallError::Memory(_)), "{error}");
-    assert!(error.to_string().contains("`memory`"), "{error}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn results_beyond_the_interface_are_refused() {
-    for text in ["many", "huge", "nothing"] {
-        let error = misdeed(text).await.unwrap_err();
-        assert!(matches!(error, CallError::Result(_)), "{text}: {error}");
+    let journal = world.journal("hostile").await;
+    let misdeeds = journal.iter().rev().zip(MISDEEDS);
+    for (row, (misdeed, cause)) in misdeeds {
+        assert_eq!(row.outcome, "plugin-failed", "{misdeed}");
+        let told = row.details["cause"].as_str().unwrap();
+        assert!(told.contains(cause), "{misdeed}: {told}");
+        assert_eq!(row.details["plugin"]["name"], "hostile");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_guest_that_floods_the_log_still_answers() {
-    assert!(matches!(misdeed("log").await.unwrap(), Decision::Reply(_)));
+async fn rooms_full_of_loops_do_not_hold_up_the_bot_beside_them() {
+    // More of them than one bot may run at once.
+    const LOOPS: usize = 20;
+    let world = world("compute = \"60s\", call-time = \"60s\"").await;
+    let bot = world.user("hostile");
+    let mut rooms = Vec::new();
+    for number in 0..LOOPS {
+        let person = world.playground.add_person(&format!("Person {number}"));
+        let room = world.playground.direct_room(person, bot).unwrap();
+        world.say_as(person, room, "loop").await;
+        rooms.push(room);
+    }
+    for _ in 0..5 {
+        assert_eq!(world.ask(world.room("echo"), "still there?").await.plain, "still there?");
+    }
+    let answered = |room: &RoomId| world.playground.messages(*room).len() > 1;
+    assert!(!rooms.iter().any(answered), "the loops ended before the other bot had answered");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn looping_guests_do_not_hold_up_a_well_behaved_one() {
-    let patient = bot(&binary::guest("hostile"), "call-time = \"60s\"");
-    let generation = Loader::new().unwrap().load(&patient, 1).await.unwrap();
-    let (looping, well) = (event("loop"), event("well"));
-    let loops = futures_util::future::join_all((0..16).map(|_| generation.on_message(&looping)));
-    let answered = tokio::select! {
-        _ = loops => panic!("they loop for ever"),
-        answered = async { generation.on_message(&well).await } => answered,
-    };
-    assert!(matches!(answered.unwrap(), Decision::Reply(_)));
+async fn a_bot_without_its_plugin_says_so_and_the_others_run() {
+    let world =
+        World::new("[bots.broken]\nplugin = \"no-such-plugin\"\n[bots.echo]\nplugin = \"echo\"\n").await;
+    let answer = world.ask(world.room("broken"), "hello").await;
+    assert!(answer.plain.starts_with("Something is wrong with my code"), "{}", answer.plain);
+    assert_eq!(world.ask(world.room("echo"), "hello").await.plain, "hello");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_cannot_describe_itself_says_so_and_the_others_run() {
+    let folder = TempDir::new().unwrap();
+    let looping = Crooked { describe: described("(loop (br 0))"), ..Crooked::default() };
+    let looping = looping.write(folder.path(), "looping");
+    let world = World::new(&format!(
+        "[bots.looping]\nplugin = '{}'\n[bots.echo]\nplugin = \"echo\"\n",
+        looping.display()
+    ))
+    .await;
+    let answer = world.ask(world.room("looping"), "hello").await;
+    assert!(answer.plain.starts_with("Something is wrong with my code"), "{}", answer.plain);
+    assert_eq!(world.ask(world.room("echo"), "hello").await.plain, "hello");
+}
+
+// === Loading ===
+
+/// Why the plugin at this path, or by this name, is refused.
+async fn refused(plugin: &str, more: &str) -> LoadError {
+    let loaded = Workbench::load(&format!("plugin = '{plugin}'\n{more}")).await;
+    loaded.err().unwrap_or_else(|| panic!("{plugin} was loaded"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_that_are_no_plugin_are_refused_with_the_remedy() {
     let folder = TempDir::new().unwrap();
-    let loader = Loader::new().unwrap();
     let whole = std::fs::read(binary::repository().join("plugins/dist/echo.wasm")).unwrap();
     let half = &whole[..whole.len() / 2];
     // A component in which one export has another name.
     let incomplete = replaced(&whole, b"format-reply", b"format-rexly");
-    let cases: [(&str, &[u8], &str); 6] = [
+    let crowd = wat::parse_str(format!(
+        "(component (core module $m) {})",
+        "(core instance (instantiate $m))".repeat(65)
+    ))
+    .unwrap();
+    let cases: [(&str, &[u8], &str); 7] = [
         ("incomplete.wasm", &incomplete, "does not fit the interface"),
         ("module.wasm", b"\0asm\x01\0\0\0", "hearth:bot/handler"),
         ("text.wasm", b"not wasm at all", "not WebAssembly"),
         ("empty.wasm", b"", "not WebAssembly"),
         ("half.wasm", half, "hearth build"),
         ("component.wasm", b"\0asm\x0d\0\x01\0", "hearth:bot/handler"),
+        ("crowd.wasm", &crowd, "made of 65 core instances, and a plugin may have 64"),
     ];
     for (name, content, expected) in cases {
         let path = folder.path().join(name);
         std::fs::write(&path, content).unwrap();
-        let error = loader.load(&bot(&path, ""), 1).await.err().unwrap().to_string();
+        let error = refused(path.to_str().unwrap(), "").await.to_string();
         assert!(error.contains(expected), "{name}: {error}");
     }
-    let missing = loader.load(&bot(&folder.path().join("none.wasm"), ""), 1).await.err().unwrap();
+    let missing = refused(folder.path().join("none.wasm").to_str().unwrap(), "").await;
     assert!(matches!(missing, LoadError::Missing(_)), "{missing}");
 }
 
@@ -128,60 +153,51 @@ fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// Writes a number into the description: its name's length is at 68, the list of what it wants at 80 and 84, its schema's
+/// presence, address and length at 88, 92 and 96.
+fn says(numbers: &[(u32, u32)]) -> String {
+    let stores =
+        numbers.iter().map(|(at, number)| format!("(i32.store (i32.const {at}) (i32.const {number}))"));
+    described(&stores.collect::<String>())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn descriptions_that_are_none_are_refused_with_what_is_wrong() {
+    let folder = TempDir::new().unwrap();
+    let cases = [
+        ("traps", described("unreachable"), "unreachable"),
+        ("loops", described("(loop (br 0))"), "computed for more than 5s"),
+        ("recurses", described("(call $recurse)"), "call stack exhausted"),
+        ("nameless", says(&[(68, 0)]), "its name is empty"),
+        // Zeros are wants of `kv`.
+        ("greedy", says(&[(80, CLEAN), (84, 17)]), "it asks for 17 capabilities"),
+        ("grasping", says(&[(80, CLEAN), (84, 8_000_000)]), "handed the host a value"),
+        // The name's bytes as a capability.
+        ("inventive", says(&[(80, 16), (84, 1)]), "`describe` failed"),
+        ("boundless", says(&[(68, 0x7fff_ffff)]), "`describe` failed"),
+        (
+            "wordy",
+            says(&[(88, 1), (92, CLEAN), (96, 65_537)]),
+            "the schema of its settings can't be used: it has 65537 bytes",
+        ),
+        (
+            "vague",
+            says(&[(88, 1), (92, 16), (96, 7)]),
+            "the schema of its settings can't be used: it is no JSON",
+        ),
+    ];
+    for (name, describe, expected) in cases {
+        let pages = 4_000;
+        let module = "(func $recurse (call $recurse))";
+        let guest = Crooked { pages, module, describe, ..Crooked::default() };
+        let error = refused(guest.write(folder.path(), name).to_str().unwrap(), "").await.to_string();
+        assert!(error.contains(expected), "{name}: {error}");
+        assert!(!error.contains("raise"), "no setting would help: {error}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn settings_that_do_not_fit_are_refused_with_their_place() {
-    let toml = "[bots.x]\nplugin = \"assistant\"\n[bots.x.settings]\npersona = 7\n";
-    let dist = binary::repository().join("plugins/dist");
-    let toml = format!("[host]\nplugins = '{}'\n{toml}", dist.display());
-    let config = Config::parse("bots.toml".as_ref(), &toml, &|_| None).unwrap();
-    let bot = config.bots.into_values().next().unwrap();
-    let error = Loader::new().unwrap().load(&bot, 1).await.err().unwrap().to_string();
+    let error = refused("assistant", "settings = { persona = 7 }").await.to_string();
     assert!(error.contains("[bots.x.settings]") && error.contains("/persona"), "{error}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_room_gets_one_sentence_and_the_other_bot_notices_nothing() {
-    let world = World::new(&format!(
-        "[bots.hostile]\nplugin = '{}'\nlimits = {{ memory = \"16MiB\", call-time = \"300ms\" }}\n\
-         [bots.echo]\nplugin = \"echo\"\n",
-        binary::guest("hostile").display()
-    ))
-    .await;
-    let room = world.room("hostile");
-    for misdeed in ["trap", "loop", "recurse", "memory", "refuse", "many", "trap later"] {
-        let answer = world.ask(room, misdeed).await;
-        assert!(answer.plain.starts_with("Something is wrong with my code"), "{misdeed}: {}", answer.plain);
-        assert!(!answer.plain.contains("secret-looking-cause"), "{}", answer.plain);
-        assert_eq!(world.ask(world.room("echo"), "still there?").await.plain, "still there?");
-    }
-    assert_eq!(world.ask(room, "well").await.plain, "well behaved");
-    world.drained().await;
-    let you = world.playground.you();
-    let said = world.playground.messages(room).into_iter().filter(|message| message.author != you).count();
-    assert_eq!(said, 8, "one sentence each");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_bot_without_its_plugin_says_so_and_the_others_run() {
-    let world =
-        World::new("[bots.broken]\nplugin = \"no-such-plugin\"\n[bots.echo]\nplugin = \"echo\"\n").await;
-    let answer = world.ask(world.room("broken"), "hello").await;
-    assert!(answer.plain.starts_with("Something is wrong with my code"), "{}", answer.plain);
-    assert_eq!(world.ask(world.room("echo"), "hello").await.plain, "hello");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_misdeed_is_in_the_journal_with_its_cause() {
-    let world =
-        World::new(&format!("[bots.hostile]\nplugin = '{}'\n", binary::guest("hostile").display())).await;
-    world.ask(world.room("hostile"), "refuse").await;
-    tokio::time::timeout(PATIENCE, world.lanes().drained()).await.unwrap();
-    let journal = world.journal("hostile").await;
-    assert_eq!(journal[0].outcome, "plugin-failed");
-    assert!(
-        journal[0].details["cause"].as_str().unwrap().contains("secret-looking-cause"),
-        "{}",
-        journal[0].details
-    );
-    assert_eq!(journal[0].details["plugin"]["name"], "hostile");
 }

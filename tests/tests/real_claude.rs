@@ -6,10 +6,11 @@ use std::os::unix::fs::PermissionsExt;
 
 use hearth::playground::Options;
 use hearth_tests::{
-    claude_cli,
+    binary, claude_cli,
     messages_api::MessagesApi,
     world::{PATIENCE, World},
 };
+use serde_json::json;
 
 /// Two bots on the real CLI, which asks `api` and nobody else.
 async fn world(api: &MessagesApi) -> World {
@@ -159,4 +160,82 @@ async fn what_the_agent_keeps_is_for_its_owner_only_and_per_bot() {
     assert_eq!(bots.len(), 1);
     assert_eq!(bots[0].file_name(), "assistant");
     assert_eq!(bots[0].metadata().unwrap().permissions().mode() & 0o077, 0);
+}
+
+/// A bot with tools on the real CLI.
+async fn toolbox(api: &MessagesApi) -> World {
+    let toml = format!(
+        "[agent]\ncommand = [\"env\", \"ANTHROPIC_BASE_URL={}\", \"ANTHROPIC_API_KEY=sk-dummy\", '{}']\n\
+         [bots.toolbox]\nplugin = '{}'\nlimits = {{ memory = \"16MiB\", call-time = \"300ms\" }}\n",
+        api.url(),
+        claude_cli::path().display(),
+        binary::guest("toolbox").display()
+    );
+    World::with(&toml, Options::default()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_model_calls_a_tool_of_the_plugin_and_uses_its_result() {
+    let api = MessagesApi::start();
+    let world = toolbox(&api).await;
+    let room = world.room("toolbox");
+    let answer = world.ask(room, r#"TOOL:mcp__host__add:{"a": 2, "b": 40}"#).await;
+    assert!(answer.plain.contains(r#"tool said "{"sum":42}""#), "{}", answer.plain);
+    let requests = api.requests();
+    let offered = requests[0].tools().iter().find(|tool| tool["name"] == "mcp__host__add").unwrap();
+    assert_eq!(offered["description"], "Adds two whole numbers.");
+    assert_eq!(offered["input_schema"]["required"], json!(["a", "b"]));
+
+    // A second turn resumes the session in another process, and has the tools too.
+    let again =
+        world.ask(room, r#"TOOL:mcp__host__add:{"a": 1, "b": 1} THEN TOOL:mcp__host__context:{}"#).await;
+    assert!(again.plain.contains(r#"{"sum":2}"#) && again.plain.contains("THEN"), "{}", again.plain);
+    world.drained().await;
+    let journal = world.journal("toolbox").await;
+    assert_eq!(
+        (&journal[0].details["tool-calls"], &journal[1].details["tool-calls"]),
+        (&json!(2), &json!(1))
+    );
+    assert_eq!(journal[0].details["agent"]["cause"], json!(null), "the tools were connected");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tool_that_refuses_or_breaks_is_an_error_for_the_model_and_not_for_the_room() {
+    let api = MessagesApi::start();
+    let world = toolbox(&api).await;
+    for (call, told) in [
+        (r#"refuse:{"kind": "denied"}"#, "tool failed \"denied: it was told to refuse"),
+        (r#"add:{"a": "two", "b": 1}"#, "tool failed \"invalid-input: the input does not fit:"),
+        ("trap:{}", "tool failed \"failed: the tool broke off"),
+        ("loop:{}", "tool failed \"failed: the tool broke off"),
+        ("hoard:{}", "tool failed \"failed: the tool broke off"),
+    ] {
+        let answer = world.ask(world.room("toolbox"), &format!("TOOL:mcp__host__{call}")).await;
+        assert!(answer.plain.contains(told), "{told:?} in {}", answer.plain);
+        assert!(!answer.plain.contains("secret-looking-cause"), "{}", answer.plain);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tools_called_at_once_are_all_answered() {
+    let api = MessagesApi::start();
+    let world = toolbox(&api).await;
+    let calls: Vec<_> = (0..8).map(|a| format!("TOOL:mcp__host__add:{{\"a\": {a}, \"b\": 100}}")).collect();
+    let text = format!("{} TOOL:mcp__host__trap:{{}}", calls.join(" "));
+    let answer = world.ask(world.room("toolbox"), &text).await;
+    for sum in 100..108 {
+        assert!(answer.plain.contains(&format!("\"sum\":{sum}")), "{sum} in {}", answer.plain);
+    }
+    assert!(answer.plain.contains("broke off"), "{}", answer.plain);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_output_reaches_the_model_up_to_its_limit_with_a_visible_cut() {
+    let api = MessagesApi::start();
+    let world = toolbox(&api).await;
+    world.ask(world.room("toolbox"), r#"TOOL:mcp__host__fill:{"kib": 200}"#).await;
+    world.drained().await;
+    let request = api.requests().last().unwrap().body["messages"].to_string();
+    assert!(request.contains("… [cut: 64 KiB of 200 KiB shown]"), "{}", &request[request.len() - 600..]);
+    assert!(request.matches("word ").count() >= 64 * 1024 / 5, "the CLI kept some of it back");
 }

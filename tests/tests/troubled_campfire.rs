@@ -121,7 +121,7 @@ async fn an_event_that_brought_the_host_down_three_times_is_given_up_with_a_sent
     let event = NewEvent {
         id: EventId::new(),
         lane: lane.clone(),
-        message: MessageId(5),
+        message: Some(MessageId(5)),
         kind: "message".into(),
         content_hash: [0; 32],
         payload,

@@ -8,17 +8,21 @@ use std::{
 };
 
 use rustix::process::Pid;
+use serde_json::json;
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use super::{AgentError, Request, leftovers};
+use super::{AgentError, Request, leftovers, mcp};
 use crate::id::{BotName, RoomId, SessionId};
 
 /// Tools that read files, and with them a reason to.
 const FILE_TOOLS: [&str; 8] = ["Bash", "default", "Edit", "Glob", "Grep", "NotebookEdit", "Read", "Write"];
 /// With none of those granted, nothing has a reason to read a file: a further layer against `@/path`.
 const NO_FILES: &str = r#"{"permissions":{"deny":["Read(//**)"]}}"#;
+
+/// All tools of the host's own server, see [`mcp`].
+const HOST_TOOLS: &str = "mcp__host";
 
 /// A process about to be started.
 pub(super) struct Launch {
@@ -103,8 +107,16 @@ impl Command {
         if !names.iter().any(|name| FILE_TOOLS.contains(name)) {
             add(&format!("--settings={NO_FILES}"));
         }
-        if !grants.is_empty() {
-            add(&format!("--allowedTools={}", grants.join(",")));
+        let mut allowed: Vec<&str> = grants.iter().map(String::as_str).collect();
+        if request.tools.is_some() {
+            add(&format!(
+                "--mcp-config={}",
+                json!({ "mcpServers": { mcp::NAME: { "type": "sdk", "name": mcp::NAME } } })
+            ));
+            allowed.push(HOST_TOOLS);
+        }
+        if !allowed.is_empty() {
+            add(&format!("--allowedTools={}", allowed.join(",")));
         }
         add(&format!("--max-turns={}", request.max_turns));
         if let Some(model) = &request.model {
@@ -226,6 +238,7 @@ mod tests {
             max_turns: 16,
             budget_usd: None,
             builtin_tools: Vec::new(),
+            tools: None,
         }
     }
 

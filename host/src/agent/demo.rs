@@ -2,7 +2,7 @@
 //! offline.
 //!
 //! It takes the CLI's arguments, reads user messages from stdin, answers each with the lines the CLI would write, and
-//! keeps transcripts that `--resume` finds. Every answer is labelled "(demo agent)". Certain words make it fail in the
+//! keeps transcripts that `--resume` finds, and calls the host's tools when it is told to. Every answer is labelled "(demo agent)". Certain words make it fail in the
 //! ways agents fail (`help` lists them), so that the sample deployment can show them and tests can meet them.
 //!
 //! Nothing here stays for ever: every wait is at most [`Environment::longest_wait`], every flood has an end, a line of
@@ -24,6 +24,7 @@ mod conversation;
 mod inbox;
 mod keyword;
 mod protocol;
+mod tools;
 mod transcript;
 mod words;
 
@@ -160,6 +161,8 @@ fn converse(
             _ => given_prompt,
         },
         partial_messages: arguments.partial_messages,
+        allowed_tools: arguments.allowed_tools,
+        next_id: 0,
         longest_wait: environment.longest_wait.min(LONGEST_WAIT),
         stdout,
         stderr,

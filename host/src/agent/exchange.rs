@@ -1,6 +1,6 @@
 //! One message's exchange with one process: prompt in, lines out, every wait under a named deadline.
 
-use std::time::Duration;
+use std::{future::pending, time::Duration};
 
 use bytes::BytesMut;
 use tokio::{
@@ -13,14 +13,18 @@ use uuid::Uuid;
 use super::{
     Clock,
     framer::{Framer, LINE_LIMIT},
+    mcp::Serving,
     outcome::{End, Facts},
     process::{Happening, Process},
-    protocol,
+    protocol::{self, ControlRequest, Wants},
 };
 use crate::config::Deadlines;
 
 /// How many control requests of the CLI are answered in one turn.
 const CONTROL_REQUEST_LIMIT: u32 = 1_000;
+
+/// As long as this many bytes are still to be written, no further answer of a tool is taken.
+const INPUT_LIMIT: usize = 1 << 20;
 
 /// Longer deadlines are as good as this one: 30 years.
 const LONGEST: Duration = Duration::from_hours(30 * 365 * 24);
@@ -35,6 +39,8 @@ pub(super) struct Account {
     pub(super) overlong: u64,
     /// The output stopped in the middle of a line.
     pub(super) is_cut: bool,
+    /// The host's tools were offered, and this is how they stood with the CLI instead of `connected`.
+    pub(super) tools_trouble: Option<String>,
 }
 
 /// When what must have happened.
@@ -53,8 +59,11 @@ impl Clocks {
         Self { deadlines, total, started: Instant::now(), taken: None, last_line: None }
     }
 
-    /// The clock that runs out first, and when.
-    fn next(&self) -> (Clock, Instant) {
+    /// The clock that runs out first, and when. While the CLI waits for the host, it may be silent.
+    fn next(&self, waits_for_us: bool) -> (Clock, Instant) {
+        if waits_for_us {
+            return (Clock::Total, self.total);
+        }
         let (clock, at) = match (self.taken, self.last_line) {
             (_, Some(last)) => (Clock::Silence, later(last, self.deadlines.silence)),
             (Some(taken), None) => (Clock::FirstEvent, later(taken, self.deadlines.first_event)),
@@ -69,28 +78,41 @@ pub(super) fn later(instant: Instant, span: Duration) -> Instant {
     instant + span.min(LONGEST)
 }
 
-/// Sends the message and listens until there is a result, the process has ended, or a limit is reached. `permit` is given
-/// back at the first line: starting up is over then. The process is still there afterwards, unless it ended.
+/// Sends the message, listens and serves tools until there is a result, the process has ended, or a limit is reached.
+/// `permit` is given back at the first line: starting up is over then. The process is still there afterwards, unless it
+/// ended.
 pub(super) async fn exchange(
     process: &mut Process,
     prompt: &str,
     message: Uuid,
+    serving: Option<Serving<'_>>,
     mut clocks: Clocks,
     permit: OwnedSemaphorePermit,
     stop: &CancellationToken,
 ) -> Account {
-    let mut input = protocol::user_message(prompt, message);
-    let mut listening =
-        Listening { facts: Facts::about(message), framer: Framer::new(LINE_LIMIT), control_requests: 0 };
+    let mut listening = Listening {
+        facts: Facts::about(message),
+        framer: Framer::new(LINE_LIMIT),
+        control_requests: 0,
+        serving,
+    };
+    // The CLI does not begin with the message before it has asked for the tools.
+    let mut input = listening.serving.as_mut().map(Serving::greeting).unwrap_or_default();
+    input.unsplit(protocol::user_message(prompt, message));
     let mut output = BytesMut::new();
     let mut permit = Some(permit);
     let mut first_event = None;
     let end = loop {
-        let (clock, at) = clocks.next();
+        let (clock, at) = clocks.next(listening.is_busy());
         tokio::select! {
             biased;
             () = stop.cancelled() => break End::Stopped,
             () = sleep_until(at) => break End::TimedOut(clock),
+            answer = next_answer(&mut listening.serving), if input.len() < INPUT_LIMIT => {
+                // From here on it is the CLI's silence again.
+                clocks.last_line = Some(Instant::now());
+                input.unsplit(answer);
+            }
             happening = process.next(&mut input, &mut output) => match happening {
                 Happening::Taken => {
                     clocks.taken.get_or_insert_with(Instant::now);
@@ -117,17 +139,28 @@ pub(super) async fn exchange(
             },
         }
     };
-    let Listening { facts, framer, .. } = listening;
-    Account { facts, end, first_event, overlong: framer.overlong(), is_cut: framer.is_mid_line() }
+    let Listening { facts, framer, serving, .. } = listening;
+    let tools_trouble = serving.and_then(|_| facts.tools_trouble().map(str::to_owned));
+    let (overlong, is_cut) = (framer.overlong(), framer.is_mid_line());
+    Account { facts, end, first_event, overlong, is_cut, tools_trouble }
 }
 
-struct Listening {
+async fn next_answer(serving: &mut Option<Serving<'_>>) -> BytesMut {
+    match serving {
+        Some(serving) => serving.next().await,
+        None => pending().await,
+    }
+}
+
+struct Listening<'a> {
     facts: Facts,
     framer: Framer,
     control_requests: u32,
+    /// None if there are no tools.
+    serving: Option<Serving<'a>>,
 }
 
-impl Listening {
+impl Listening<'_> {
     /// Takes in a piece of output. Gives back what is to be answered.
     fn hear(&mut self, mut chunk: &[u8]) -> BytesMut {
         let mut answers = BytesMut::new();
@@ -136,14 +169,32 @@ impl Listening {
                 self.facts.note_junk();
                 continue;
             };
-            let Some((request_id, subtype)) = self.facts.note(line) else { continue };
+            let Some(request) = self.facts.note(line) else { continue };
             self.control_requests += 1;
             if self.control_requests > CONTROL_REQUEST_LIMIT {
                 break;
             }
-            answers.unsplit(protocol::refusal(&request_id, &subtype));
+            if let Some(answer) = self.answer(request) {
+                answers.unsplit(answer);
+            }
         }
         answers
+    }
+
+    /// The answer to a control request; none if it comes later.
+    fn answer(&mut self, ControlRequest { id, wants }: ControlRequest) -> Option<BytesMut> {
+        match (wants, &mut self.serving) {
+            (Wants::Mcp { server, message }, Some(serving)) => serving.take(id, &server, message.as_deref()),
+            (Wants::Mcp { .. }, None) => Some(protocol::refusal(&id, "this host has no MCP server")),
+            (Wants::Other(subtype), _) => {
+                Some(protocol::refusal(&id, &format!("this host does not serve {subtype} requests")))
+            }
+        }
+    }
+
+    /// Whether the CLI waits for a tool.
+    fn is_busy(&self) -> bool {
+        self.serving.as_ref().is_some_and(Serving::is_busy)
     }
 }
 
@@ -169,31 +220,38 @@ mod tests {
         let mut clocks = clocks();
         let begin = clocks.started;
         let after = |seconds| begin + Duration::from_secs(seconds);
-        assert_eq!(clocks.next(), (Clock::Start, after(1)));
+        assert_eq!(clocks.next(false), (Clock::Start, after(1)));
         clocks.taken = Some(after(1));
-        assert_eq!(clocks.next(), (Clock::FirstEvent, after(3)));
+        assert_eq!(clocks.next(false), (Clock::FirstEvent, after(3)));
         clocks.last_line = Some(after(10));
-        assert_eq!(clocks.next(), (Clock::Silence, after(13)));
+        assert_eq!(clocks.next(false), (Clock::Silence, after(13)));
     }
 
     #[test]
     fn a_steady_talker_runs_out_of_total_time() {
         let mut clocks = clocks();
         clocks.last_line = Some(clocks.started + Duration::from_secs(99));
-        assert_eq!(clocks.next(), (Clock::Total, clocks.started + Duration::from_secs(100)));
+        assert_eq!(clocks.next(false), (Clock::Total, clocks.started + Duration::from_secs(100)));
     }
 
     #[test]
     fn a_line_before_the_prompt_is_taken_counts_as_a_sign_of_life() {
         let mut clocks = clocks();
         clocks.last_line = Some(clocks.started);
-        assert_eq!(clocks.next().0, Clock::Silence);
+        assert_eq!(clocks.next(false).0, Clock::Silence);
+    }
+
+    #[test]
+    fn while_the_cli_waits_for_a_tool_only_the_total_runs() {
+        let mut clocks = clocks();
+        clocks.last_line = Some(clocks.started);
+        assert_eq!(clocks.next(true), (Clock::Total, clocks.started + Duration::from_secs(100)));
     }
 
     #[test]
     fn a_deadline_of_any_length_is_no_overflow() {
         let mut clocks = clocks();
         clocks.deadlines.start = Duration::MAX;
-        assert_eq!(clocks.next().0, Clock::Total);
+        assert_eq!(clocks.next(false).0, Clock::Total);
     }
 }

@@ -8,7 +8,7 @@
 //!   (arguments), `protocol` (`client_composed`) and `environment` for the layers.
 //! - The process sees a short list of variables and folders of its own. What it says about itself is for the log, bounded and
 //!   with its secrets masked; the prose of an error is never an answer.
-//! - Every wait has a deadline with a name, [`Clock`]. When a turn is over its process is too, or is being ended in the
+//! - Every wait has a deadline with a name, [`Clock`]. While the CLI waits for a tool of the host's, only `total` runs. When a turn is over its process is too, or is being ended in the
 //!   background; a dropped turn is no exception. [`Runner::drained`] waits for the last of them.
 //!
 //! What an exchange comes to, the exit code saying little:
@@ -35,12 +35,14 @@ mod environment;
 mod exchange;
 mod framer;
 mod leftovers;
+mod mcp;
 mod outcome;
 mod process;
 mod protocol;
 mod redact;
 #[cfg(test)]
 mod tests;
+mod tools;
 mod turn;
 mod version;
 
@@ -54,7 +56,6 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
-pub use self::version::CliVersion;
 use self::{
     command::{Command, Folders, Launch},
     environment::Environment,
@@ -62,6 +63,10 @@ use self::{
     process::{Happening, Leave, Process},
     redact::beginning_of,
     turn::Turn,
+};
+pub use self::{
+    tools::{ToolFailure, ToolSpec, Tools},
+    version::CliVersion,
 };
 use crate::{
     config,
@@ -108,6 +113,8 @@ pub struct Request {
     pub budget_usd: Option<f64>,
     /// The CLI's own tools it may use, as `Read` or, narrowed, `Bash(git *)`. What else it tries is refused.
     pub builtin_tools: Vec<String>,
+    /// The host's tools, which it may use besides; none if there are none to offer.
+    pub tools: Option<Arc<dyn Tools>>,
 }
 
 /// What a turn came to.

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     Clock, Outcome, Usage,
-    protocol::{LifecycleState, Line, ResultLine},
+    protocol::{ControlRequest, Init, LifecycleState, Line, ResultLine},
 };
 use crate::id::SessionId;
 
@@ -61,7 +61,7 @@ pub(super) struct Facts {
     /// The user message this is about.
     message: Uuid,
     /// What the first `init` said.
-    session: Option<SessionId>,
+    init: Init,
     /// The message's turn has begun: an `init`, or its lifecycle says so.
     begun: bool,
     /// Its lifecycle ended without ever having begun.
@@ -79,7 +79,7 @@ impl Facts {
     pub(super) fn about(message: Uuid) -> Self {
         Self {
             message,
-            session: None,
+            init: Init::default(),
             begun: false,
             answered_before: false,
             result: None,
@@ -89,11 +89,12 @@ impl Facts {
     }
 
     /// Takes note of a line. Gives back the control request that needs an answer.
-    pub(super) fn note(&mut self, line: Line) -> Option<(String, String)> {
+    pub(super) fn note(&mut self, line: Line) -> Option<ControlRequest> {
         match line {
-            Line::Init(session) => {
+            Line::Init(init) => {
                 self.begun = true;
-                self.session = self.session.or(session);
+                self.init.session = self.init.session.or(init.session);
+                self.init.tools = self.init.tools.take().or(init.tools);
             }
             Line::Result(result) => {
                 self.result.get_or_insert(result);
@@ -104,7 +105,7 @@ impl Facts {
                 LifecycleState::Completed => self.answered_before = !self.begun,
                 LifecycleState::Other => {}
             },
-            Line::ControlRequest { request_id, subtype } => return Some((request_id, subtype)),
+            Line::ControlRequest(request) => return Some(request),
             Line::Lifecycle(..) | Line::Other => {}
         }
         None
@@ -127,7 +128,13 @@ impl Facts {
 
     /// The session `init` named.
     pub(super) fn session(&self) -> Option<SessionId> {
-        self.session
+        self.init.session
+    }
+
+    /// How the host's tools stand with the CLI, where that is not well: what `init` said of them.
+    pub(super) fn tools_trouble(&self) -> Option<&str> {
+        let status = self.init.tools.as_deref().unwrap_or("unknown");
+        (self.begun && status != "connected").then_some(status)
     }
 
     /// What these facts and this end come to.

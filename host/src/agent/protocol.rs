@@ -6,10 +6,12 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use bytes::{BufMut, BytesMut};
+use rmcp::model::ServerJsonRpcMessage;
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::RawValue};
 use uuid::Uuid;
 
+use super::mcp;
 use crate::id::SessionId;
 
 /// A longer id of a control request is not echoed: the answers wait in memory.
@@ -18,8 +20,8 @@ const REQUEST_ID_LIMIT: usize = 256;
 /// What one line of the CLI says.
 #[derive(Debug)]
 pub(super) enum Line {
-    /// `system/init`: a turn begins. None if the session's name is no UUID.
-    Init(Option<SessionId>),
+    /// `system/init`: a turn begins.
+    Init(Init),
     /// `result`: the turn has ended.
     Result(Box<ResultLine>),
     /// An `assistant` line that stands for an error of the API: its kind, such as `authentication_failed`.
@@ -27,9 +29,33 @@ pub(super) enum Line {
     /// `command_lifecycle`: where the user message of this id stands.
     Lifecycle(Uuid, LifecycleState),
     /// `control_request`: the CLI wants something from the host and waits for the answer.
-    ControlRequest { request_id: String, subtype: String },
+    ControlRequest(ControlRequest),
     /// Anything else; nothing a turn depends on.
     Other,
+}
+
+/// The fields of `system/init` that decide something.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Init {
+    /// None if the session's name is no UUID.
+    pub(super) session: Option<SessionId>,
+    /// How the host's own MCP server stands with the CLI; none if the CLI does not know it.
+    pub(super) tools: Option<String>,
+}
+
+/// What the CLI wants from the host.
+#[derive(Debug)]
+pub(super) struct ControlRequest {
+    pub(super) id: String,
+    pub(super) wants: Wants,
+}
+
+#[derive(Debug)]
+pub(super) enum Wants {
+    /// `mcp_message`: that an MCP server gets this.
+    Mcp { server: String, message: Option<Box<RawValue>> },
+    /// Another subtype.
+    Other(String),
 }
 
 /// `command_lifecycle`'s states; others don't matter.
@@ -107,14 +133,14 @@ pub(super) fn read(line: &[u8]) -> Result<Line, serde_json::Error> {
         kind: Cow<'a, str>,
     }
     Ok(match &*serde_json::from_slice::<Kind>(line)?.kind {
-        "system" => read_system(&serde_json::from_slice(line)?),
+        "system" => read_system(serde_json::from_slice(line)?),
         "result" => Line::Result(serde_json::from_slice(line)?),
         "assistant" => match serde_json::from_slice::<Assistant>(line)?.error {
             Some(kind) => Line::AssistantError(kind),
             None => Line::Other,
         },
         "command_lifecycle" => read_lifecycle(&serde_json::from_slice(line)?),
-        "control_request" => read_control_request(serde_json::from_slice(line)?),
+        "control_request" => read_control_request(&serde_json::from_slice(line)?),
         _ => Line::Other,
     })
 }
@@ -132,14 +158,41 @@ pub(super) fn user_message(prompt: &str, message: Uuid) -> BytesMut {
     }))
 }
 
-/// The answer to a control request that this host does not serve, so that the CLI does not wait for one.
-pub(super) fn refusal(request_id: &str, subtype: &str) -> BytesMut {
+/// What tells the CLI that the host serves it, so that it asks the host's own MCP server for its tools. The CLI answers,
+/// but not before it has been answered itself; nothing depends on that answer.
+pub(super) fn initialize() -> BytesMut {
+    line(&json!({
+        "type": "control_request",
+        "request_id": "initialize",
+        "request": { "subtype": "initialize", "hooks": null },
+    }))
+}
+
+/// The answer to a control request that is not served, so that the CLI does not wait for one.
+pub(super) fn refusal(request_id: &str, why: &str) -> BytesMut {
+    line(&json!({
+        "type": "control_response",
+        "response": { "subtype": "error", "request_id": request_id, "error": why },
+    }))
+}
+
+/// The answer to a control request that brought an MCP request.
+pub(super) fn mcp_answer(request_id: &str, answer: &ServerJsonRpcMessage) -> BytesMut {
+    mcp_response(request_id, &json!(answer))
+}
+
+/// The answer to a control request that brought an MCP notification.
+pub(super) fn mcp_acknowledgement(request_id: &str) -> BytesMut {
+    mcp_response(request_id, &json!({ "jsonrpc": "2.0", "result": {} }))
+}
+
+fn mcp_response(request_id: &str, answer: &Value) -> BytesMut {
     line(&json!({
         "type": "control_response",
         "response": {
-            "subtype": "error",
+            "subtype": "success",
             "request_id": request_id,
-            "error": format!("this host does not serve {subtype} requests"),
+            "response": { "mcp_response": answer },
         },
     }))
 }
@@ -150,6 +203,14 @@ struct System {
     subtype: Option<String>,
     #[serde(default, deserialize_with = "lenient")]
     session_id: Option<Uuid>,
+    #[serde(default, deserialize_with = "lenient")]
+    mcp_servers: Option<Vec<McpServer>>,
+}
+
+#[derive(Deserialize)]
+struct McpServer {
+    name: String,
+    status: String,
 }
 
 #[derive(Deserialize)]
@@ -167,21 +228,35 @@ struct Lifecycle {
 }
 
 #[derive(Deserialize)]
-struct ControlRequest {
+struct ControlRequestLine<'a> {
     #[serde(default, deserialize_with = "lenient")]
     request_id: Option<String>,
-    #[serde(default, deserialize_with = "lenient")]
-    request: Option<ControlRequestBody>,
+    #[serde(borrow)]
+    request: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
-struct ControlRequestBody {
-    subtype: String,
+struct ControlRequestBody<'a> {
+    #[serde(default, deserialize_with = "lenient")]
+    subtype: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    server_name: Option<String>,
+    #[serde(borrow)]
+    message: Option<&'a RawValue>,
 }
 
-fn read_system(system: &System) -> Line {
+fn read_system(system: System) -> Line {
     match system.subtype.as_deref() {
-        Some("init") => Line::Init(system.session_id.map(SessionId)),
+        Some("init") => {
+            let servers = system.mcp_servers.into_iter().flatten();
+            Line::Init(Init {
+                session: system.session_id.map(SessionId),
+                tools: servers
+                    .filter(|server| server.name == mcp::NAME)
+                    .map(|server| short(&server.status))
+                    .next(),
+            })
+        }
         _ => Line::Other,
     }
 }
@@ -195,14 +270,27 @@ fn read_lifecycle(lifecycle: &Lifecycle) -> Line {
     lifecycle.command_uuid.map_or(Line::Other, |message| Line::Lifecycle(message, state))
 }
 
-fn read_control_request(control: ControlRequest) -> Line {
-    let subtype = control.request.map(|request| request.subtype).unwrap_or_default();
-    match control.request_id {
-        Some(request_id) if request_id.len() <= REQUEST_ID_LIMIT => {
-            Line::ControlRequest { request_id, subtype: subtype.chars().take(64).collect() }
-        }
-        _ => Line::Other,
-    }
+fn read_control_request(line: &ControlRequestLine<'_>) -> Line {
+    let Some(id) = line.request_id.clone().filter(|id| id.len() <= REQUEST_ID_LIMIT) else {
+        return Line::Other;
+    };
+    let body = line.request.and_then(|body| serde_json::from_str::<ControlRequestBody<'_>>(body.get()).ok());
+    let wants = match body {
+        Some(ControlRequestBody { subtype: Some(subtype), server_name, message }) => match &*subtype {
+            "mcp_message" => Wants::Mcp {
+                server: short(&server_name.unwrap_or_default()),
+                message: message.map(ToOwned::to_owned),
+            },
+            _ => Wants::Other(short(&subtype)),
+        },
+        _ => Wants::Other(String::new()),
+    };
+    Line::ControlRequest(ControlRequest { id, wants })
+}
+
+/// A word of the CLI's, as far as it is looked at.
+fn short(word: &str) -> String {
+    word.chars().take(64).collect()
 }
 
 fn line(message: &Value) -> BytesMut {
@@ -263,7 +351,7 @@ mod tests {
     #[test]
     fn a_session_that_is_no_uuid_is_no_session() {
         let line = br#"{"type":"system","subtype":"init","session_id":"../../etc/passwd"}"#;
-        assert!(matches!(read(line), Ok(Line::Init(None))));
+        assert!(matches!(read(line), Ok(Line::Init(Init { session: None, .. }))));
     }
 
     #[test]

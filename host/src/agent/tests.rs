@@ -1,5 +1,7 @@
 //! Turns against agents that are small shell scripts: the outcome, and that nothing of them is left.
 
+mod tools;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -123,6 +125,7 @@ fn request() -> Request {
         max_turns: 16,
         budget_usd: None,
         builtin_tools: Vec::new(),
+        tools: None,
     }
 }
 

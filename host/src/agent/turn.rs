@@ -17,6 +17,7 @@ use super::{
     AgentError, Clock, Outcome, Report, Request, Runner, Timings, Usage,
     command::{Folders, Launch, Scratch},
     exchange::{Account, Clocks, exchange, later},
+    mcp,
     outcome::{End, Verdict},
     process::Leave,
     redact::beginning_of,
@@ -117,7 +118,11 @@ impl<'a> Turn<'a> {
         let permit = self.wait_for_start().await?;
         let clocks = Clocks::start(self.runner.deadlines, self.total);
         let mut process = self.runner.start(launch)?;
-        let account = exchange(&mut process, &self.request.prompt, message, clocks, permit, self.stop).await;
+        let tools = self.request.tools.as_ref();
+        let mut server = tools.map(|tools| mcp::Server::start(&tools.list()));
+        let serving = server.as_mut().zip(tools).map(|(server, tools)| server.serve(Arc::clone(tools)));
+        let prompt = &self.request.prompt;
+        let account = exchange(&mut process, prompt, message, serving, clocks, permit, self.stop).await;
         let leave = if account.end == End::Settled {
             Leave::ByItself
         } else {
@@ -221,7 +226,7 @@ impl From<AgentError> for Hindrance {
 impl Account {
     /// Something was there that should not have been, whatever the turn came to.
     fn is_odd(&self) -> bool {
-        self.overlong > 0 || self.facts.junk() > 0
+        self.overlong > 0 || self.facts.junk() > 0 || self.tools_trouble.is_some()
     }
 
     fn describe(&self) -> String {
@@ -231,6 +236,9 @@ impl Account {
                 .then(|| format!("lines that are not the protocol: {}", self.facts.junk())),
             (self.overlong > 0).then(|| format!("overlong lines: {}", self.overlong)),
             self.is_cut.then(|| "its output stopped in the middle of a line".to_owned()),
+            self.tools_trouble
+                .as_ref()
+                .map(|status| format!("it had none of the bot's tools: their server is `{status}`")),
         ];
         for more in more.into_iter().flatten() {
             words.push_str("; ");

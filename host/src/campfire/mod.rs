@@ -2,12 +2,16 @@
 //!
 //! - [`parse`] reads a webhook's body into an [`Incoming`] that carries no secret.
 //! - [`messages`] makes any text into HTML messages that Campfire shows as they are meant.
-//! - [`Client`] posts them, and says of every failure whether the room may have got the message all the same.
+//! - [`Outgoing`] is one post that is ready to be sent.
+//! - [`Client`] posts, reads, edits, removes and boosts, and says of every failure whether it may have been done all the
+//!   same.
 //!
 //! What Campfire itself does is told where it matters; the facts are those of once-campfire in August 2026.
 
 mod client;
 mod markdown;
+mod occurrence;
+mod outgoing;
 mod parse;
 mod payload;
 mod reshape;
@@ -18,7 +22,9 @@ mod table;
 mod tree;
 
 pub use self::{
-    client::{Client, ClientError, PostError, Target},
+    client::{Client, ClientError, Feature, Page, PastMessage, RequestError, Span, Target},
+    occurrence::Happened,
+    outgoing::Outgoing,
     payload::{Incoming, PayloadError, Person, Place, Said, Webhook, parse},
     shown::{Format, MARKUP_LIMIT, MESSAGE_LIMIT, messages, sound},
 };

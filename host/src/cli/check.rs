@@ -26,7 +26,12 @@ pub(super) async fn check(config: Config, show_secrets: bool) -> Result<ExitCode
     let loader = Loader::new().into_diagnostic()?;
     for bot in config.bots.values() {
         match loader.load(bot, 1).await {
-            Ok(generation) => good(&format!("{}: {:?}", bot.name, generation.plugin)),
+            Ok(generation) => {
+                let tools = generation.tools().iter().map(|tool| tool.name.as_str());
+                let (worlds, tools) =
+                    (listed("also for", generation.plugin.worlds()), listed("tools:", tools));
+                good(&format!("{}: {:?}{worlds}{tools}", bot.name, generation.plugin));
+            }
             Err(error) => {
                 findings.bad(&format!("{}: {}: {}", bot.name, bot.plugin.display(), with_causes(&error)));
             }
@@ -49,6 +54,12 @@ pub(super) async fn check(config: Config, show_secrets: bool) -> Result<ExitCode
         note("`hearth check --show-secrets` prints the webhook URLs whole, to paste them into Campfire");
     }
     Ok(if findings.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// "; tools: one, another", or nothing if there are none.
+fn listed<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<_> = names.collect();
+    if names.is_empty() { String::new() } else { format!("; {what} {}", names.join(", ")) }
 }
 
 async fn agent(config: &Config) -> Result<CliVersion, AgentError> {

@@ -4,9 +4,10 @@ use std::io::{self, IsTerminal};
 
 use tracing_subscriber::EnvFilter;
 
-/// Starts the log with everything from `default` on ("info", "warn").
+/// Starts the log with everything from `default` on ("info", "warn"). Of rmcp only warnings: it tells of every message.
 pub(super) fn start(default: &str) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(format!("{default},rmcp=warn")));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     // A second start in one process is a test's; the first log stays.
     let _ = if io::stderr().is_terminal() {

@@ -6,8 +6,11 @@
 mod build;
 mod chat;
 mod check;
+mod desk;
 mod logging;
+mod operate;
 mod run;
+mod table;
 mod terminal;
 
 use std::{io, path::PathBuf, process::ExitCode};
@@ -16,6 +19,7 @@ use clap::{Parser, Subcommand};
 use miette::{IntoDiagnostic, Report};
 
 use crate::{
+    activation,
     agent::demo,
     config::{self, Config},
 };
@@ -50,6 +54,8 @@ enum Command {
         /// The bot's name in the configuration.
         bot: String,
     },
+    #[command(flatten)]
+    Operate(operate::Operate),
     /// Build plugins.
     Build(build::Build),
     /// Print the JSON schema of the configuration, for editors.
@@ -76,10 +82,15 @@ pub fn main() -> ExitCode {
 fn execute(arguments: Arguments) -> Result<ExitCode, Report> {
     let path = &arguments.config;
     match arguments.command.unwrap_or(Command::Dev) {
-        Command::Run => on_runtime(run::run(Config::load(path)?)),
+        Command::Run => {
+            // While there is no other thread: it takes the variables out of the environment.
+            let listener = activation::listener()?;
+            on_runtime(run::run(Config::load(path)?, listener))
+        }
         Command::Dev => on_runtime(run::dev(Config::load(path)?)),
         Command::Check { show_secrets } => on_runtime(check::check(Config::load(path)?, show_secrets)),
         Command::Chat { bot } => on_runtime(chat::chat(Config::load(path)?, bot)),
+        Command::Operate(operate) => on_runtime(operate.run(path)),
         Command::Build(build) => on_runtime(build.run()),
         Command::Schema => {
             terminal::print(&serde_json::to_string_pretty(&config::schema()).into_diagnostic()?);

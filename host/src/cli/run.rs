@@ -14,20 +14,34 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{logging, terminal};
-use crate::{config::Config, playground::Options, serve::Hearth, stage::Stage};
+use crate::{
+    activation::{self, Passed, State},
+    config::Config,
+    playground::Options,
+    serve::Hearth,
+    stage::{self, Stage},
+};
 
 /// Where the playground's page is, if the port is free.
 const PAGE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8788);
 
-/// Runs the bots against the real Campfire.
-pub(super) async fn run(config: Config) -> Result<ExitCode, Report> {
+/// Runs the bots against the real Campfire, with the socket that was passed on to this process, if one was.
+pub(super) async fn run(config: Config, passed: Option<Passed>) -> Result<ExitCode, Report> {
     logging::start("info");
     config.for_production()?;
-    let listener = bind(config.host.listen).await?;
-    let (listen, bots) = (config.host.listen, config.bots.len());
+    let listener = match passed {
+        Some(passed) => passed.into_tokio()?,
+        None => bind(config.host.listen).await?,
+    };
+    let (listen, bots) = (listener.local_addr().into_diagnostic()?, config.bots.len());
     let hearth = Hearth::start(config).await.into_diagnostic()?;
-    tracing::info!(%listen, bots, "hearth is up");
     let (shutdown, hurry) = signals()?;
+    tracing::info!(%listen, bots, "hearth is up");
+    activation::notify(State::Ready);
+    let shutdown = async {
+        shutdown.await;
+        activation::notify(State::Stopping);
+    };
     hearth.serve(listener, shutdown, hurry).await;
     Ok(ExitCode::SUCCESS)
 }
@@ -35,7 +49,7 @@ pub(super) async fn run(config: Config) -> Result<ExitCode, Report> {
 /// Runs the bots in the playground.
 pub(super) async fn dev(config: Config) -> Result<ExitCode, Report> {
     logging::start("info");
-    let stage = Stage::set(config, "playground", PAGE, Options::default()).await.into_diagnostic()?;
+    let stage = Stage::set(config, stage::PLAYGROUND, PAGE, Options::default()).await.into_diagnostic()?;
     let agent = if stage.config.agent.is_demo {
         "the demo agent (set `[agent] command = \"claude\"` in bots.toml for the real one)"
     } else {

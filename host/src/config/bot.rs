@@ -95,7 +95,13 @@ impl Checks<'_> {
             raw.budget_usd.turn.as_ref().map(|budget| self.budget("budget-usd.turn", budget)).transpose();
         let session_ttl = self.duration("session-ttl", &raw.session_ttl, raw::SESSION_TTL);
         let memory = self.size("memory", &raw.limits.memory, raw::MEMORY);
+        let tables = self.number("tables", &raw.limits.tables, raw::TABLES);
+        let compute = self.duration("compute", &raw.limits.compute, raw::COMPUTE);
         let call_time = self.duration("call-time", &raw.limits.call_time, raw::CALL_TIME);
+        let host_calls = self.number("host-calls", &raw.limits.host_calls, raw::HOST_CALLS);
+        let log_lines = self.number("log-lines", &raw.limits.log_lines, raw::LOG_LINES);
+        let http = self.http(name, &raw.http);
+        let cron = self.crons(name.get(), &raw.cron, &raw.rooms);
         let settings = self.settings(raw.settings.as_ref());
         Ok(Bot {
             name: bot_name?,
@@ -110,7 +116,17 @@ impl Checks<'_> {
             max_turns: max_turns?,
             budget_usd_turn: budget_usd_turn?,
             session_ttl: session_ttl?,
-            limits: Limits { memory: memory?, call_time: call_time? },
+            grants: raw.grants.iter().copied().collect(),
+            http: http?,
+            limits: Limits {
+                memory: memory?,
+                tables: tables?,
+                compute: compute?,
+                call_time: call_time?,
+                host_calls: host_calls?,
+                log_lines: log_lines?,
+            },
+            cron: cron?,
             settings: settings?,
         })
     }
@@ -145,7 +161,8 @@ impl Checks<'_> {
         Ok(plugins?.join(plugin + ".wasm"))
     }
 
-    fn secret(
+    /// A text, its source read, that must be of a form.
+    pub(super) fn secret(
         &mut self,
         key: &'static str,
         raw: &Located<String>,

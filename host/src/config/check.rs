@@ -52,8 +52,8 @@ impl Checks<'_> {
         let queue_limit = self.number("queue-limit", &raw.queue_limit, raw::QUEUE_LIMIT);
         let max_body = self.size("max-body", &raw.max_body, raw::MAX_BODY);
         let shutdown_grace = self.duration("shutdown-grace", &raw.shutdown_grace, raw::SHUTDOWN_GRACE);
-        let journal_retention =
-            self.duration("journal-retention", &raw.journal_retention, raw::JOURNAL_RETENTION);
+        let inbox_retention = self.duration("inbox-retention", &raw.inbox_retention, raw::RETENTION);
+        let journal_retention = self.duration("journal-retention", &raw.journal_retention, raw::RETENTION);
         Ok(Host {
             listen: listen?,
             public_url: public_url?,
@@ -63,6 +63,7 @@ impl Checks<'_> {
             queue_limit: queue_limit?,
             max_body: max_body?,
             shutdown_grace: shutdown_grace?,
+            inbox_retention: inbox_retention?,
             journal_retention: journal_retention?,
         })
     }

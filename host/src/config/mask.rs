@@ -16,8 +16,8 @@ use super::secret::is_variable_name;
 
 /// What keys of secrets contain.
 const WORDS: [&str; 4] = ["key", "secret", "token", "password"];
-/// Keys that are secrets also when they are misspelt.
-const KEYS: [&str; 2] = ["bot-key", "webhook-secret"];
+/// Keys that are secrets, or tables of secrets, also when they are misspelt.
+const KEYS: [&str; 5] = ["bot-key", "webhook-secret", "headers", "authorization", "cookie"];
 
 /// `source` without its secrets. `broken` says that it is not all TOML.
 pub(super) fn masked(source: &str, table: &DeTable<'_>, broken: bool) -> String {
@@ -45,7 +45,13 @@ fn in_value(source: &str, value: &Spanned<DeValue<'_>>, secret: bool, covered: &
     let span = value.span();
     match value.get_ref() {
         DeValue::Table(table) if secret => {
-            table.iter().for_each(|(_, value)| in_value(source, value, true, covered));
+            for (name, value) in table {
+                // No name has a space: the secret stands in the name's place.
+                if name.get_ref().contains(char::is_whitespace) {
+                    covered.push(name.span());
+                }
+                in_value(source, value, true, covered);
+            }
         }
         DeValue::Table(table) => in_table(source, table, covered),
         DeValue::Array(array) => array.iter().for_each(|value| in_value(source, value, secret, covered)),
@@ -81,28 +87,42 @@ fn in_url(source: &str, span: Range<usize>, covered: &mut Vec<Range<usize>>) {
 /// Comments, which are in no table, and every line of a file that is not all TOML.
 fn in_lines(source: &str, broken: bool, covered: &mut Vec<Range<usize>>) {
     let mut end = 0;
+    // Whether the lines stand below the name of a table whose values are all secrets.
+    let mut below_secret = false;
     for line in source.split_inclusive('\n') {
         let start = end;
         end += line.len();
-        let mut words = line.split(|c: char| !(c.is_alphanumeric() || matches!(c, '-' | '_')));
-        let word = words.find(|word| is_secret(word));
+        let secret_word = words(line).find(|word| is_secret(word));
+        if line.trim_start().starts_with('[') {
+            below_secret = secret_word.is_some();
+        }
         if !broken && !line.trim_start().starts_with('#') {
             // Behind a secret's value, the comment may well be the one before it.
-            if let (Some(_), Some(at)) = (word, line.rfind('#')) {
+            if let (Some(_), Some(at)) = (secret_word, line.rfind('#')) {
                 covered.push(start + at + 1..end);
             }
             continue;
         }
-        if let Some(word) = word {
+        if let Some(word) = secret_word {
             let (_, after) = line.split_once(word).unwrap_or_default();
             let value = after.trim_start_matches([' ', '\t', '=', '"', '\'']);
             if !names_its_source(value.trim_end_matches(['"', '\'', '\r', '\n', ' '])) {
                 covered.push(end - value.len()..end);
             }
+        } else if below_secret {
+            // Without a quote behind its `=` the line may be the middle of a text.
+            let value = line.split_once('=').map(|(_, value)| value.trim_start());
+            let value = value.filter(|value| value.starts_with(['"', '\'']));
+            covered.push(end - value.unwrap_or(line).len()..end);
         } else {
             in_url(source, start..end, covered);
         }
     }
+}
+
+fn words(line: &str) -> impl Iterator<Item = &str> {
+    let words = line.split(|c: char| !(c.is_alphanumeric() || matches!(c, '-' | '_')));
+    words.filter(|word| !word.is_empty())
 }
 
 fn is_secret(key: &str) -> bool {
@@ -181,6 +201,33 @@ persona = "friendly"
         model = x
         key=${KEY}
         "#);
+    }
+
+    #[test]
+    fn headers_of_servers_are_covered_also_in_lines_that_are_no_toml() {
+        let source = r#"
+[bots.a.http."example.com"]
+headers = { x-pat = "abc", authorization = "Bearer ${TOKEN}", x-id = "${ID}" }
+authorization = "Bearer abc"
+private = true
+[bots.a.http."example.org".haeders]
+x-pat = "abc"
+[bots.b]
+plugin = "b"
+"#;
+        let covered = r#"
+[bots.a.http."example.com"]
+headers = { x-pat = "***", authorization = "***************", x-id = "${ID}" }
+authorization = "**********"
+private = true
+[bots.a.http."example.org".haeders]
+x-pat = "***"
+[bots.b]
+plugin = "b"
+"#;
+        assert_eq!(masked_text(source), covered);
+        let broken = masked_text(&format!("{source}x x\n"));
+        assert!(!broken.contains("abc") && broken.contains("plugin = \"b\""), "{broken}");
     }
 
     proptest! {

@@ -207,6 +207,87 @@ pub enum Mistake {
         /// The earlier one.
         other: String,
     },
+    /// Not a cron expression.
+    #[error("`at` is no cron expression: `{given}`: {cause}")]
+    CronExpression {
+        /// As it is written.
+        given: String,
+        /// What does not fit.
+        cause: String,
+    },
+    /// A cron expression for a day that no calendar has.
+    #[error("`at` never comes: `{given}`")]
+    CronNever {
+        /// As it is written.
+        given: String,
+    },
+    /// Not a time zone.
+    #[error("`zone` is no time zone: `{given}`")]
+    Zone {
+        /// As it is written.
+        given: String,
+    },
+    /// A name that a timer can't have.
+    #[error("a timer's name has 1 to {limit} bytes")]
+    CronName {
+        /// In bytes.
+        limit: usize,
+    },
+    /// More of the operator's timers than a bot may have.
+    #[error("a bot can have {limit} timers in `cron`")]
+    ManyCrons {
+        /// How many it can have.
+        limit: usize,
+    },
+    /// A timer in a room where the bot does not answer.
+    #[error("`room` is {room}, which is not in the bot's `rooms`")]
+    CronRoom {
+        /// As it is written.
+        room: i64,
+    },
+    /// Not the name of a server.
+    #[error("this can't be the name of a server: it {fault}")]
+    HttpHost {
+        /// "has a path"
+        fault: &'static str,
+    },
+    /// Two tables for one server.
+    #[error("`{bot}` has two tables for {host}")]
+    SameHttpHost {
+        /// Whose tables.
+        bot: String,
+        /// The server, with its port if both have it.
+        host: String,
+    },
+    /// A server that could never be reached.
+    #[error("`{host}` is not a public address, and `private` is not set")]
+    HttpHostPrivate {
+        /// As it is written.
+        host: String,
+    },
+    /// Not a header's name. It is not shown: a secret may stand in its place.
+    #[error("this can't be the name of a header")]
+    HeaderName,
+    /// A header that only the host may set.
+    #[error("the header `{name}` can't be set: it is part of how the request is sent")]
+    HeaderReserved {
+        /// Its name.
+        name: String,
+    },
+    /// The same header twice.
+    #[error("the header `{name}` is set twice")]
+    HeaderTwice {
+        /// Its name.
+        name: String,
+    },
+    /// A value that no header can have.
+    #[error(
+        "the header `{name}` can't have this value: it is empty, or has a line break or another control character in it"
+    )]
+    HeaderValue {
+        /// The header's name.
+        name: String,
+    },
     /// A setting that no JSON can express.
     #[error("`{key}` is not a finite number, and plugins get their settings as JSON")]
     NotFinite {
@@ -238,6 +319,8 @@ impl Mistake {
             Self::WrongType { key, expected, .. } => format!("make `{key}` {expected}"),
             Self::MoreWrongTypes => "correct these first, then look again".into(),
             Self::NoBots => "add one, for example:\n[bots.echo]\nplugin = \"echo\"".into(),
+            Self::Missing { key: "room", .. } => "add `room = …`, the id of the room where the answer goes".into(),
+            Self::Missing { key: "at", .. } => "add `at = \"…\"`, like \"0 9 * * 1-5\"".into(),
             Self::Missing { key, .. } => format!("add `{key} = \"…\"` below the table's name"),
             Self::BotName { .. } => {
                 "use 1 to 32 lower-case letters, digits and dashes, and no dash in front".into()
@@ -272,6 +355,24 @@ impl Mistake {
             }
             Self::WebhookSecret => "use 16 or more random ones, as `openssl rand -hex 16` prints".into(),
             Self::Shared { .. } => "give each bot its own".into(),
+            Self::CronExpression { .. } => {
+                "write five fields: minute, hour, day of the month, month, day of the week, like \"0 9 * * 1-5\"".into()
+            }
+            Self::CronNever { .. } => "name a day that there is".into(),
+            Self::Zone { .. } => "write a name of the IANA time zone database, like \"Europe/Zurich\"".into(),
+            Self::CronName { .. } => "give it another name".into(),
+            Self::ManyCrons { .. } => "join some of them, or make it two bots".into(),
+            Self::CronRoom { room } => format!("add {room} to `rooms`, or name a room that is there"),
+            Self::HttpHost { .. } => {
+                "write it like \"api.example.com\", or \"api.example.com:8443\" for that port alone; each server needs its own table"
+                    .into()
+            }
+            Self::SameHttpHost { .. } => "put all of it in one table".into(),
+            Self::HttpHostPrivate { .. } => "add `private = true` to this table if the plugin may reach it".into(),
+            Self::HeaderName => "write the header's name, and its value behind the `=`: authorization = \"Bearer ${TOKEN}\"".into(),
+            Self::HeaderReserved { .. } => "remove it".into(),
+            Self::HeaderTwice { .. } => "keep one of the two; upper and lower case are the same in a header's name".into(),
+            Self::HeaderValue { .. } => "see what the variable or the file contains".into(),
             Self::NotFinite { .. } => "write it as a text".into(),
             Self::PlaygroundOnly { bot, lacks } => to_leave_the_playground(bot, lacks),
         }
@@ -289,7 +390,9 @@ impl Mistake {
             Self::OutOfRange { bounds, .. } => bounds.clone(),
             Self::BothPrompts { .. } => "the second".into(),
             Self::Variable { variable, .. } => format!("`{variable}` is not set or empty"),
-            Self::Shared { .. } => "the same again".into(),
+            Self::Shared { .. } | Self::SameHttpHost { .. } | Self::HeaderTwice { .. } => {
+                "the same again".into()
+            }
             Self::PlaygroundOnly { .. } => "in this table".into(),
             _ => "this".into(),
         }

@@ -11,8 +11,11 @@
 
 mod bot;
 mod check;
+mod cron;
+mod http;
 mod mask;
 mod mistake;
+mod place;
 mod problem;
 mod raw;
 mod read;
@@ -23,7 +26,7 @@ mod tests;
 mod units;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     ops::Range,
     path::{Path, PathBuf},
@@ -31,7 +34,9 @@ use std::{
     time::Duration,
 };
 
+use schemars::JsonSchema;
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use self::{
@@ -41,7 +46,10 @@ use self::{
     secret::{Surroundings, read_limited},
 };
 pub use self::{
+    cron::{Schedule, TIMER_NAME_BYTES, TIMER_PAYLOAD_BYTES},
+    http::{HttpHost, is_reserved},
     mistake::Mistake,
+    place::Place,
     problem::{Problem, Problems},
     shape::schema,
 };
@@ -92,8 +100,10 @@ pub struct Host {
     pub max_body: usize,
     /// `shutdown-grace`: how long running turns may take to end. Default 30 s, at most 1 h.
     pub shutdown_grace: Duration,
-    /// `journal-retention`: how long ended events and journal rows are kept. Default 30 days, at least 24 h
+    /// `inbox-retention`: how long events that have ended are kept, with their answers. Default 30 days, at least 24 h
     /// (a repeated delivery is recognised for so long).
+    pub inbox_retention: Duration,
+    /// `journal-retention`: how long journal rows are kept. Default 30 days, at least 24 h.
     pub journal_retention: Duration,
 }
 
@@ -172,19 +182,63 @@ pub struct Bot {
     pub budget_usd_turn: Option<f64>,
     /// `session-ttl`: how long a conversation is remembered after its last message. Default 24 h, at least 1 s.
     pub session_ttl: Duration,
+    /// `grants`: what the plugin may reach. Nothing by default.
+    pub grants: BTreeSet<Grant>,
+    /// `[bots.<name>.http]`: the servers that the plugin may send requests to. None by default.
+    pub http: Arc<[HttpHost]>,
     /// `[bots.<name>.limits]`
     pub limits: Limits,
+    /// `[bots.<name>.cron.<timer>]`, by name. At most 100.
+    pub cron: Vec<Cron>,
     /// `[bots.<name>.settings]`, for the plugin.
     pub settings: serde_json::Value,
+}
+
+/// `[bots.<name>.cron.<timer>]`: a time that comes again.
+#[derive(Debug, Clone)]
+pub struct Cron {
+    /// The table's name, 1 to [`TIMER_NAME_BYTES`].
+    pub name: String,
+    /// `at` and `zone`: when. The zone is UTC by default.
+    pub schedule: Schedule,
+    /// `room`: where.
+    pub room: RoomId,
+    /// `payload`: what the plugin gets with it. At most [`TIMER_PAYLOAD_BYTES`].
+    pub payload: String,
+    /// `catch-up`: how late it may come. Of the times that were missed only the latest counts. Default 1 h, 1 min to 24 h.
+    pub catch_up: Duration,
+}
+
+/// What a bot can grant its plugin in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Grant {
+    /// Keys and values that last.
+    Kv,
+    /// The room beyond the answer: its history, further posts, edits, boosts.
+    Campfire,
+    /// Timers.
+    Schedule,
+    /// The time.
+    Clock,
 }
 
 /// `[bots.<name>.limits]`: what one call of the plugin may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// `memory`: linear memory in bytes. Default 64 MiB, 1 to 256 MiB.
+    /// `memory`: linear memory in bytes; also what one value that it hands to the host may take there. Default 64 MiB,
+    /// 1 to 256 MiB.
     pub memory: usize,
-    /// `call-time`: wall clock of one call. Default 2 s, 10 ms to 60 s.
+    /// `tables`: elements of all its tables. Default 100,000 (interpreters have tens of thousands), 1,000 to 200,000.
+    pub tables: usize,
+    /// `compute`: how long its own code runs; waiting for the host is not in it. Default 2 s, 10 ms to 60 s.
+    pub compute: Duration,
+    /// `call-time`: wall clock of one call, waiting for the host included. Default 30 s, 10 ms to 60 s.
     pub call_time: Duration,
+    /// `host-calls`: how often it may call the host. Default 1,000, 10 to 1,000,000.
+    pub host_calls: u32,
+    /// `log-lines`: how many lines it may log. Default 100, 0 to 10,000.
+    pub log_lines: u32,
 }
 
 // === impl Config ===
@@ -195,14 +249,7 @@ impl Config {
     /// # Errors
     /// Everything that is wrong with it. Files longer than 1 MiB are not read.
     pub fn load(path: &Path) -> Result<Self, Problems> {
-        let bytes = read_limited(path, FILE_LIMIT)
-            .map_err(|source| Problems::of_file(path, Mistake::Unreadable { source }))?;
-        let source = String::from_utf8(bytes).map_err(|error| {
-            let sound = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-            let line = String::from_utf8_lossy(sound).matches('\n').count() + 1;
-            Problems::of_file(path, Mistake::NotUtf8 { line })
-        })?;
-        Self::parse(path, &source, &|name| std::env::var(name).ok())
+        Self::parse(path, &text(path)?, &|name| std::env::var(name).ok())
     }
 
     /// Makes a deployment of `source`, the text of the file at `path`. `environment` looks variables up; files that
@@ -269,4 +316,15 @@ impl Config {
         }
         findings.conclude(Ok(()))
     }
+}
+
+/// What the file at `path` says.
+fn text(path: &Path) -> Result<String, Problems> {
+    let bytes = read_limited(path, FILE_LIMIT)
+        .map_err(|source| Problems::of_file(path, Mistake::Unreadable { source }))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let sound = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = String::from_utf8_lossy(sound).matches('\n').count() + 1;
+        Problems::of_file(path, Mistake::NotUtf8 { line })
+    })
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use super::{
-    BOT_NAME_PATTERN,
+    BOT_NAME_PATTERN, Grant,
     units::{DAY, DURATION_PATTERN, HOUR, KIB, MIB, MINUTE, SECOND, SIZE_PATTERN},
 };
 
@@ -23,14 +23,19 @@ pub(super) const TURNS_IN_FLIGHT: RangeInclusive<i64> = 1..=1024;
 pub(super) const QUEUE_LIMIT: RangeInclusive<i64> = 1..=10_000;
 pub(super) const MAX_BODY: RangeInclusive<u64> = KIB..=64 * MIB;
 pub(super) const SHUTDOWN_GRACE: RangeInclusive<Duration> = Duration::ZERO..=HOUR;
-pub(super) const JOURNAL_RETENTION: RangeInclusive<Duration> = DAY..=FOREVER;
+pub(super) const RETENTION: RangeInclusive<Duration> = DAY..=FOREVER;
 pub(super) const STEP: RangeInclusive<Duration> = Duration::from_millis(1)..=DAY;
 pub(super) const STARTS: RangeInclusive<i64> = 1..=256;
 pub(super) const ROOM: RangeInclusive<i64> = 1..=i64::MAX;
 pub(super) const MAX_TURNS: RangeInclusive<i64> = 1..=1000;
 pub(super) const SESSION_TTL: RangeInclusive<Duration> = SECOND..=FOREVER;
 pub(super) const MEMORY: RangeInclusive<u64> = MIB..=256 * MIB;
+pub(super) const TABLES: RangeInclusive<i64> = 1_000..=200_000;
+pub(super) const COMPUTE: RangeInclusive<Duration> = Duration::from_millis(10)..=MINUTE;
 pub(super) const CALL_TIME: RangeInclusive<Duration> = Duration::from_millis(10)..=MINUTE;
+pub(super) const HOST_CALLS: RangeInclusive<i64> = 10..=1_000_000;
+pub(super) const LOG_LINES: RangeInclusive<i64> = 0..=10_000;
+pub(super) const CATCH_UP: RangeInclusive<Duration> = MINUTE..=DAY;
 /// Far enough that nobody waits for it, near enough that adding it to a date cannot overflow.
 const FOREVER: Duration = Duration::from_hours(3650 * 24);
 
@@ -144,7 +149,10 @@ pub(super) struct RawHost {
     pub(super) max_body: Located<Size>,
     /// How long running turns may take to end when the host stops, at most 1h.
     pub(super) shutdown_grace: Located<DurationText>,
-    /// How long ended events and journal rows are kept, at least 24h: a repeated delivery is recognised for so long.
+    /// How long messages and answers are kept once they have ended, at least 24h: a repeated delivery is recognised for
+    /// so long, and a failed one can be put back.
+    pub(super) inbox_retention: Located<DurationText>,
+    /// How long journal rows are kept, at least 24h.
     pub(super) journal_retention: Located<DurationText>,
 }
 
@@ -159,6 +167,7 @@ impl Default for RawHost {
             queue_limit: 32.into(),
             max_body: "1MiB".into(),
             shutdown_grace: "30s".into(),
+            inbox_retention: "30d".into(),
             journal_retention: "30d".into(),
         }
     }
@@ -304,8 +313,17 @@ pub(super) struct RawBot {
     pub(super) budget_usd: RawBudget,
     /// How long a conversation is remembered after its last message.
     pub(super) session_ttl: Located<DurationText>,
+    /// What the plugin may reach, of what it asks for. Nothing if empty; `http` is granted host by host.
+    #[schemars(extend("examples" = [["kv", "clock"]]))]
+    pub(super) grants: Vec<Grant>,
+    /// One table per server that the plugin may send requests to: `[bots.<name>.http."<host>"]`, or `"<host>:<port>"` for
+    /// that port alone. None if empty.
+    pub(super) http: BTreeMap<Located<String>, RawHttpHost>,
     /// What one call of the plugin may use.
     pub(super) limits: RawLimits,
+    /// Times that come again, one table each: `[bots.<name>.cron.<timer>]`. At most 100.
+    #[schemars(extend("maxProperties" = 100, "propertyNames" = { "minLength": 1, "maxLength": 128 }))]
+    pub(super) cron: BTreeMap<Located<String>, RawCron>,
     /// Handed to the plugin; which keys it knows is the plugin's affair.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
@@ -327,7 +345,10 @@ impl Default for RawBot {
             max_turns: 16.into(),
             budget_usd: RawBudget::default(),
             session_ttl: "24h".into(),
+            grants: Vec::new(),
+            http: BTreeMap::new(),
             limits: RawLimits::default(),
+            cron: BTreeMap::new(),
             settings: None,
         }
     }
@@ -343,18 +364,79 @@ pub(super) struct RawBudget {
     pub(super) turn: Option<Located<f64>>,
 }
 
+/// A server that the plugin may send requests to, over https on port 443 unless its name says another.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+pub(super) struct RawHttpHost {
+    /// Headers with a secret that go to this server, and that no plugin can read: the value as it is, with `${VARIABLE}`
+    /// in it, or `file:<path>`.
+    #[schemars(extend("examples" = [{ "authorization": "Bearer ${STATUS_TOKEN}" }]))]
+    pub(super) headers: BTreeMap<Located<String>, Located<String>>,
+    /// Whether its address may be a private one, or this machine's.
+    pub(super) private: bool,
+    /// Whether http:// will do, without encryption; then on port 80 too.
+    pub(super) plain: bool,
+}
+
 /// What one call of the plugin may use.
 #[derive(Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(super) struct RawLimits {
-    /// Memory, 1MiB to 256MiB.
+    /// Memory, 1MiB to 256MiB; what it hands to the host in one piece counts as much again.
     pub(super) memory: Located<Size>,
-    /// Time by the clock, 10ms to 60s.
+    /// Elements of all its tables, which hold the functions it calls by pointer, 1,000 to 200,000.
+    #[schemars(range(min = *TABLES.start(), max = *TABLES.end()))]
+    pub(super) tables: Located<i64>,
+    /// Time in which its own code runs, 10ms to 60s. Waiting for the host is not in it.
+    pub(super) compute: Located<DurationText>,
+    /// Time by the clock, 10ms to 60s. Waiting for the host is in it: for a slow server, say.
     pub(super) call_time: Located<DurationText>,
+    /// How often it may call the host, 10 to 1,000,000.
+    #[schemars(range(min = *HOST_CALLS.start(), max = *HOST_CALLS.end()))]
+    pub(super) host_calls: Located<i64>,
+    /// How many lines it may log, 0 to 10,000. Further ones are counted and dropped.
+    #[schemars(range(min = *LOG_LINES.start(), max = *LOG_LINES.end()))]
+    pub(super) log_lines: Located<i64>,
 }
 
 impl Default for RawLimits {
     fn default() -> Self {
-        Self { memory: "64MiB".into(), call_time: "2s".into() }
+        Self {
+            memory: "64MiB".into(),
+            tables: 100_000.into(),
+            compute: "2s".into(),
+            call_time: "30s".into(),
+            host_calls: 1_000.into(),
+            log_lines: 100.into(),
+        }
+    }
+}
+
+/// A time that comes again, for which the plugin is called.
+#[derive(Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+#[schemars(extend("required" = ["at", "room"]))]
+pub(super) struct RawCron {
+    /// When: minute, hour, day of the month, month and day of the week, as cron takes them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["0 9 * * 1-5"]))]
+    pub(super) at: Option<Located<String>>,
+    /// By the clock of which place: a name of the IANA time zone database.
+    #[schemars(extend("examples" = ["Europe/Zurich"]))]
+    pub(super) zone: Located<String>,
+    /// The id of the room where the answer goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = *ROOM.start()), extend("examples" = [7]))]
+    pub(super) room: Option<Located<i64>>,
+    /// What the plugin gets with it, at most 4KiB.
+    pub(super) payload: Located<String>,
+    /// How late it may come, 1m to 24h: when the host was not running, the latest time that was missed is made up for if
+    /// it is not longer ago.
+    pub(super) catch_up: Located<DurationText>,
+}
+
+impl Default for RawCron {
+    fn default() -> Self {
+        Self { at: None, zone: "UTC".into(), room: None, payload: "".into(), catch_up: "1h".into() }
     }
 }

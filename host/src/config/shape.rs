@@ -13,8 +13,10 @@ use toml::{
 
 use super::{mistake::Mistake, problem::Findings, raw::RawConfig};
 
-/// Where a table is, as a reader knows it; any bot's table has this name.
+/// Where a table is, as a reader knows it; any bot's table has this name, and any timer's.
 const ANY_BOT: &str = "<name>";
+/// The same of a server's table.
+const ANY_HOST: &str = "\"<host>\"";
 /// Lists of keys up to this long are shown in full.
 const SHORT_LIST: usize = 9;
 
@@ -129,6 +131,13 @@ fn unknown_key(key: &str, path: &[String], table: &Value) -> Mistake {
         (Some(name), Some(home)) => format!("`{key}` belongs in [{home}]; here it would be `{name}`"),
         (Some(name), None) => format!("write `{name}`, or remove it"),
         (None, Some(home)) => format!("`{key}` belongs in [{home}]"),
+        (None, None) if matches!(path, [bots, _, http, _, ..] if bots == "bots" && http == "http") => {
+            format!(
+                "known here: {}; a host's name with dots needs quotes: [{}.\"example.com\"]",
+                known.join(", "),
+                path[..3].join(".")
+            )
+        }
         (None, None) if known.len() <= SHORT_LIST => format!("known here: {}", known.join(", ")),
         (None, None) if matches!(path, [bots, _] if bots == "bots") => {
             format!("what only the plugin reads goes in [{}.settings]", path.join("."))
@@ -151,7 +160,8 @@ fn elsewhere<'a>(key: &str, table: &'a Value, path: &mut Vec<&'a str>) -> Option
     if !path.is_empty() && properties(table).any(|(name, _)| name == key) {
         return Some(path.join("."));
     }
-    let any_key = table.get("additionalProperties").map(|below| (ANY_BOT, below));
+    let any_name = if path.last() == Some(&"http") { ANY_HOST } else { ANY_BOT };
+    let any_key = table.get("additionalProperties").map(|below| (any_name, below));
     properties(table).chain(any_key).find_map(|(name, below)| {
         path.push(name);
         let found = elsewhere(key, below, path);

@@ -1,5 +1,7 @@
 //! What a right file becomes, and that any text becomes something.
 
+mod cron;
+mod http;
 mod mistakes;
 mod schema;
 mod secrets;
@@ -50,7 +52,10 @@ fn the_sample_runs_as_it_is() {
     assert!(config.agent.is_demo);
     assert_eq!(config.agent.command[0], std::env::current_exe().unwrap().to_str().unwrap());
     assert_eq!(config.agent.command[1..], ["demo-agent"]);
-    assert_eq!(config.bots.keys().map(BotName::as_str).collect::<Vec<_>>(), ["assistant", "echo"]);
+    assert_eq!(
+        config.bots.keys().map(BotName::as_str).collect::<Vec<_>>(),
+        ["assistant", "echo", "reminders"]
+    );
     assert!(bot(&config, "assistant").settings["persona"].is_string());
     let commented_out_example =
         SAMPLE.replace("# bot-key", "bot-key").replace("# webhook-secret", "webhook-secret");
@@ -75,6 +80,7 @@ fn what_is_not_said_has_its_default() {
     assert_eq!(config.host.queue_limit, 32);
     assert_eq!(config.host.max_body, 1 << 20);
     assert_eq!(config.host.shutdown_grace, Duration::from_secs(30));
+    assert_eq!(config.host.inbox_retention, 30 * units::DAY);
     assert_eq!(config.host.journal_retention, 30 * units::DAY);
     assert_eq!(config.campfire.url, None);
     assert_eq!(config.campfire.timeout, Duration::from_secs(20));
@@ -97,7 +103,16 @@ fn what_is_not_said_has_its_default() {
     assert!(bot.builtin_tools.is_empty() && bot.budget_usd_turn.is_none());
     assert_eq!(bot.max_turns, 16);
     assert_eq!(bot.session_ttl, units::DAY);
-    assert_eq!(bot.limits, Limits { memory: 64 << 20, call_time: Duration::from_secs(2) });
+    let limits = Limits {
+        memory: 64 << 20,
+        tables: 100_000,
+        compute: Duration::from_secs(2),
+        call_time: Duration::from_secs(30),
+        host_calls: 1_000,
+        log_lines: 100,
+    };
+    assert_eq!(bot.limits, limits);
+    assert!(bot.grants.is_empty() && bot.http.is_empty());
     assert_eq!(bot.settings, serde_json::json!({}));
 }
 
@@ -113,6 +128,7 @@ turns-in-flight = 1
 queue-limit = 10_000
 max-body = 2048
 shutdown-grace = "0s"
+inbox-retention = "2d"
 journal-retention = "24h"
 [campfire]
 url = "https://campfire.example.com"
@@ -134,7 +150,7 @@ builtin-tools = ["WebSearch"]
 max-turns = 3
 budget-usd.turn = 1
 session-ttl = "30d"
-limits = { memory = "256MiB", call-time = "10ms" }
+limits = { memory = "256MiB", tables = 1_000, compute = "10ms", call-time = "1m", host-calls = 10, log-lines = 0 }
 settings = { since = 2026-01-02T03:04:05Z, list = [1, 2.5, { deep = true }] }
 [bots.2]
 plugin = "shared/bot.wasm"
@@ -150,6 +166,7 @@ plugin = "shared/bot.wasm"
         (config.host.turns_in_flight, config.host.queue_limit, config.host.max_body),
         (1, 10_000, 2048)
     );
+    assert_eq!(config.host.inbox_retention, 2 * units::DAY);
     assert_eq!((config.host.shutdown_grace, config.host.journal_retention), (Duration::ZERO, units::DAY));
     assert_eq!(config.campfire.timeout, Duration::from_millis(500));
     assert_eq!(config.store, StoreLocation::Sqlite("/var/lib/hearth/chat/store.db".into()));
@@ -168,7 +185,15 @@ plugin = "shared/bot.wasm"
     assert_eq!(one.builtin_tools, ["WebSearch"]);
     assert_eq!((one.max_turns, one.budget_usd_turn), (3, Some(1.0)));
     assert_eq!(one.session_ttl, 30 * units::DAY);
-    assert_eq!(one.limits, Limits { memory: 256 << 20, call_time: Duration::from_millis(10) });
+    let limits = Limits {
+        memory: 256 << 20,
+        tables: 1_000,
+        compute: Duration::from_millis(10),
+        call_time: units::MINUTE,
+        host_calls: 10,
+        log_lines: 0,
+    };
+    assert_eq!(one.limits, limits);
     let settings = serde_json::json!({ "since": "2026-01-02T03:04:05Z", "list": [1, 2.5, { "deep": true }] });
     assert_eq!(one.settings, settings);
     let two = bot(&config, "2");
@@ -195,6 +220,8 @@ fn fragments() -> impl Strategy<Value = String> {
         "[[bots]]",
         "[bots.a]",
         "[bots.a.limits]",
+        "[bots.a.http.'a.b:1'.headers]",
+        "http",
         "bots",
         "plugin",
         "bot-key",

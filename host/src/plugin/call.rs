@@ -1,27 +1,27 @@
 //! Calling a plugin: a fresh instance, the bot's limits, and a check of what comes back.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::timeout;
 use wasmtime::{Store, Trap};
+use wasmtime_wasi::I32Exit;
 
 use super::{
-    BotError, Decision, Engine, Event, Generation, Outcome, Part, Prompt,
-    engine::Bound,
-    v1::{BotPre, Description, State},
+    BotError, Cause, Code, Decision, Description, Display, Engine, Generation, Outcome, Part, Progress,
+    Prompt, Reach,
+    bound::Limit,
+    engine::Share,
+    part::TEXT_LIMIT,
+    v1::{Calling, State},
 };
 use crate::{config::Limits, id::BotName};
 
 /// Parts one answer may have.
 const PARTS_LIMIT: usize = 32;
-/// Bytes of one text, and of a prompt.
-pub const TEXT_LIMIT: usize = 256 << 10;
 /// Bytes of a system prompt.
 const SYSTEM_PROMPT_LIMIT: usize = 64 << 10;
-/// Bytes of one file.
-const FILE_LIMIT: usize = 8 << 20;
-/// How long a call waits for a slot of the pool. Calls take microseconds; a wait this long means that guests loop.
-const SLOT_PATIENCE: Duration = Duration::from_secs(10);
+/// Bytes that are kept of a guest's own words about a failure.
+const WORDS_LIMIT: usize = 4 << 10;
 
 /// Why a call gave no result. For the log: none of these is fit for a room.
 #[derive(Debug, thiserror::Error)]
@@ -29,22 +29,33 @@ pub enum CallError {
     /// The guest said so itself.
     #[error("the plugin refused: {0}")]
     Refused(String),
+    /// A timer has come for a guest that takes none.
+    #[error("the plugin does not export `timer-handler` any more, so the timer `{0}` can't reach it")]
+    NoTimers(String),
     /// The guest broke off.
     #[error("the plugin trapped: {0}")]
     Trapped(String),
-    /// The guest wanted more memory than it may have.
+    /// The guest came up against one of its bot's limits.
+    #[error("the plugin {limit}; raise `{}` in [bots.{bot}.limits] if it may", .limit.setting())]
+    Limit {
+        /// Whose limits.
+        bot: BotName,
+        /// Which one.
+        limit: Limit,
+    },
+    /// Too many calls of the same bot were under way.
     #[error(
-        "the plugin needs more than {0} bytes of memory; raise `memory` in the bot's [limits] if it should have more"
+        "{calls} calls of this bot were under way, and none ended within {patience:?}; what its plugin waits for is slow"
     )]
-    Memory(usize),
-    /// The guest did not end.
-    #[error(
-        "the plugin did not end within {0:?}; raise `call-time` in the bot's [limits] if it may take longer"
-    )]
-    Time(Duration),
+    Crowded {
+        /// As many as a bot may have at once.
+        calls: u32,
+        /// How long this one waited.
+        patience: Duration,
+    },
     /// Too many other guests ran.
-    #[error("no instance was free within {SLOT_PATIENCE:?}; other plugins are using them all")]
-    Busy,
+    #[error("no instance was free within {0:?}; other plugins are using them all")]
+    Busy(Duration),
     /// The result is beyond what the interface allows.
     #[error("the plugin answered what it may not: {0}")]
     Result(String),
@@ -53,28 +64,36 @@ pub enum CallError {
 /// Asks a plugin who it is.
 pub(super) async fn describe(
     engine: &Engine,
-    pre: &BotPre<State>,
+    code: &Code,
     limits: &Limits,
 ) -> Result<Description, CallError> {
-    let state = State::new(BotName::from("-"), Arc::from("{}"), Bound::new(limits));
-    call(engine, state, limits, async |store| {
-        pre.instantiate_async(&mut *store).await?.hearth_bot_handler().call_describe(store).await
-    })
-    .await
+    let calling = Calling {
+        bot: "-".into(),
+        settings: Arc::from("{}"),
+        http: Arc::from([]),
+        wants: Arc::from([]),
+        granted: Arc::from([]),
+        takes_timers: false,
+        reach: None,
+    };
+    let Code::V1(guest) = code;
+    call(engine, None, calling, limits, async |store| guest.describe(store).await).await
 }
 
 impl Generation {
-    /// What to do about a message.
-    pub async fn on_message(&self, event: &Event) -> Result<Decision, CallError> {
-        let decision = self
-            .call(async |store, pre| {
-                pre.instantiate_async(&mut *store)
-                    .await?
-                    .hearth_bot_handler()
-                    .call_on_message(store, event)
-                    .await
-            })
-            .await?;
+    /// What to do about it. What a plugin does not take, it need not know of: it is ignored, unless it is a timer, for
+    /// which somebody waits.
+    pub async fn decide(&self, reach: &Reach, cause: &Cause) -> Result<Decision, CallError> {
+        let Code::V1(guest) = &self.plugin.code;
+        if !guest.takes(cause) {
+            return match cause {
+                Cause::Timer(timer) => {
+                    Err(CallError::NoTimers(super::bounded(&timer.name, 128).into_owned()))
+                }
+                Cause::Message(_) | Cause::Occurrence(_) => Ok(Decision::Ignore),
+            };
+        }
+        let decision = said(self.call(Some(reach), async |store| guest.decide(store, cause).await).await?)?;
         match &decision {
             Decision::Ignore => {}
             Decision::Reply(parts) => check_parts(parts)?,
@@ -84,61 +103,97 @@ impl Generation {
     }
 
     /// What to post after the agent has ended.
-    pub async fn format_reply(&self, event: &Event, outcome: &Outcome) -> Result<Vec<Part>, CallError> {
-        let parts = self
-            .call(async |store, pre| {
-                let bot = pre.instantiate_async(&mut *store).await?;
-                bot.hearth_bot_handler().call_format_reply(store, event, outcome).await
-            })
-            .await?;
+    pub async fn format_reply(
+        &self,
+        reach: &Reach,
+        cause: &Cause,
+        outcome: &Outcome,
+    ) -> Result<Vec<Part>, CallError> {
+        let Code::V1(guest) = &self.plugin.code;
+        let parts =
+            self.call(Some(reach), async |store| guest.format_reply(store, cause, outcome).await).await?;
+        let parts = said(parts)?;
         check_parts(&parts)?;
         Ok(parts)
     }
 
-    async fn call<T>(
+    /// What the room is to see now, while the agent works. A plugin that has no say in it leaves it to the host.
+    pub async fn show(
         &self,
-        run: impl AsyncFnOnce(&mut Store<State>, &BotPre<State>) -> wasmtime::Result<Result<T, BotError>>,
-    ) -> Result<T, CallError> {
-        let (plugin, limits) = (&self.plugin, &self.bot.limits);
-        let state = State::new(self.bot.name.clone(), Arc::clone(&self.settings), Bound::new(limits));
-        call(&plugin.engine, state, limits, async |store| run(store, &plugin.pre).await)
-            .await?
-            .map_err(|error| CallError::Refused(super::bounded(&error.message, 4 << 10).into_owned()))
+        reach: &Reach,
+        cause: &Cause,
+        progress: &Progress,
+    ) -> Result<Display, CallError> {
+        let Code::V1(guest) = &self.plugin.code;
+        if !guest.has_progress() {
+            return Ok(Display::Standard);
+        }
+        let display = self.call(Some(reach), async |store| guest.show(store, cause, progress).await).await?;
+        match &display {
+            Display::Markdown(text) if text.len() > TEXT_LIMIT => Err(CallError::Result(format!(
+                "a display of {} bytes; one may have {TEXT_LIMIT}",
+                text.len()
+            ))),
+            _ => Ok(display),
+        }
     }
+
+    /// Makes one call of the guest, under the bot's limits.
+    pub(super) async fn call<T>(
+        &self,
+        reach: Option<&Reach>,
+        run: impl AsyncFnOnce(&mut Store<State>) -> wasmtime::Result<T>,
+    ) -> Result<T, CallError> {
+        let calling = Calling {
+            bot: self.bot.name.clone(),
+            settings: Arc::clone(&self.settings),
+            http: Arc::clone(&self.bot.http),
+            wants: Arc::clone(&self.plugin.wanted),
+            granted: Arc::clone(&self.granted),
+            takes_timers: self.plugin.has_timers(),
+            reach: reach.cloned(),
+        };
+        call(&self.plugin.engine, Some(&self.share), calling, &self.bot.limits, run).await
+    }
+}
+
+fn said<T>(said: Result<T, BotError>) -> Result<T, CallError> {
+    said.map_err(|error| CallError::Refused(super::bounded(&error.message, WORDS_LIMIT).into_owned()))
 }
 
 /// Runs one call under its limits.
 async fn call<T>(
     engine: &Engine,
-    state: State,
+    share: Option<&Share>,
+    calling: Calling,
     limits: &Limits,
     run: impl AsyncFnOnce(&mut Store<State>) -> wasmtime::Result<T>,
 ) -> Result<T, CallError> {
-    let _slot = within(SLOT_PATIENCE, engine.slot()).await.ok_or(CallError::Busy)?;
-    let mut store = engine.store(state);
-    let ended = within(limits.call_time, run(&mut store)).await;
-    let dropped = store.data().dropped_lines();
+    let bot = calling.bot.clone();
+    let _slot = engine.slot(share, limits.call_time).await?;
+    let mut store = engine.store(State::new(calling, limits));
+    let ended = timeout(limits.call_time, run(&mut store)).await;
+    store.data_mut().log_rest();
+    let bound = &store.data().bound;
+    let dropped = bound.dropped_lines();
     if dropped > 0 {
-        tracing::warn!(target: "plugin", dropped, "the call logged more lines than one call may");
+        tracing::warn!(target: "plugin", %bot, dropped, "the call logged more lines than `log-lines` in [limits] allows");
     }
-    match ended {
-        None => Err(CallError::Time(limits.call_time)),
-        Some(Ok(result)) => Ok(result),
-        Some(Err(_)) if store.data().bound.memory_refused => Err(CallError::Memory(limits.memory)),
-        Some(Err(error)) => Err(CallError::Trapped(describe_trap(&error))),
-    }
-}
-
-async fn within<T>(deadline: Duration, future: impl Future<Output = T>) -> Option<T> {
-    timeout(deadline, future).await.ok()
+    let limit = match ended {
+        Ok(Ok(result)) => return Ok(result),
+        Ok(Err(error)) => bound.blame(&error).ok_or_else(|| CallError::Trapped(describe_trap(&error)))?,
+        Err(_) => Limit::CallTime(limits.call_time),
+    };
+    Err(CallError::Limit { bot, limit })
 }
 
 /// The trap, and the guest's innermost functions: what its author needs, without the engine's own frames.
 fn describe_trap(error: &wasmtime::Error) -> String {
-    let cause = match error.downcast_ref::<Trap>() {
-        Some(trap) => trap.to_string(),
-        None => error.root_cause().to_string(),
-    };
+    let exit = error.downcast_ref::<I32Exit>().map(|I32Exit(status)| {
+        format!("it ended itself with exit status {status}, instead of returning from the call")
+    });
+    let trap = || error.downcast_ref::<Trap>().map(ToString::to_string);
+    let cause = exit.or_else(trap).unwrap_or_else(|| error.root_cause().to_string());
     let frames: Vec<String> = error
         .downcast_ref::<wasmtime::WasmBacktrace>()
         .map(|backtrace| backtrace.frames().iter().take(5).filter_map(|frame| frame.func_name()))
@@ -146,41 +201,18 @@ fn describe_trap(error: &wasmtime::Error) -> String {
         .flatten()
         .map(str::to_owned)
         .collect();
-    if frames.is_empty() { cause } else { format!("{cause} in {}", frames.join(" ← ")) }
+    let told = if frames.is_empty() { cause } else { format!("{cause} in {}", frames.join(" ← ")) };
+    super::bounded(&told, WORDS_LIMIT).into_owned()
 }
 
 // === What a result may be ===
 
 fn check_parts(parts: &[Part]) -> Result<(), CallError> {
-    let wrong = |problem: String| Err(CallError::Result(problem));
     if parts.len() > PARTS_LIMIT {
-        return wrong(format!("{} parts; an answer may have {PARTS_LIMIT}", parts.len()));
+        let problem = format!("{} parts; an answer may have {PARTS_LIMIT}", parts.len());
+        return Err(CallError::Result(problem));
     }
-    for part in parts {
-        match part {
-            Part::Markdown(text) | Part::Html(text) | Part::Text(text) if text.len() > TEXT_LIMIT => {
-                return wrong(format!("a text of {} bytes; one may have {TEXT_LIMIT}", text.len()));
-            }
-            Part::File(file) if file.content.len() > FILE_LIMIT => {
-                return wrong(format!("a file of {} bytes; one may have {FILE_LIMIT}", file.content.len()));
-            }
-            Part::File(file)
-                if file.name.is_empty()
-                    || file.name.len() > 255
-                    || file.name.contains(['/', '\\', '\0', '\r', '\n']) =>
-            {
-                return wrong("a file's name must have 1 to 255 bytes and no path or line break".to_owned());
-            }
-            Part::Boost(text) if text.trim().is_empty() || text.chars().count() > 16 => {
-                return wrong("a boost must have 1 to 16 characters".to_owned());
-            }
-            Part::Sound(name) if crate::campfire::sound(name).is_none() => {
-                return wrong("a sound's name has 1 to 32 lower-case letters and digits".to_owned());
-            }
-            _ => {}
-        }
-    }
-    Ok(())
+    parts.iter().try_for_each(Part::check).map_err(CallError::Result)
 }
 
 fn check_prompt(prompt: &Prompt) -> Result<(), CallError> {

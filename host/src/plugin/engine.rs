@@ -1,45 +1,74 @@
 //! The one wasmtime engine: how guests are compiled, where their instances live, and what stops them.
 //!
-//! Every call gets a fresh instance from a pool of slots; nothing survives a call. A guest is stopped three ways: the
-//! epoch (a running loop yields to the executor every [`TICK`], so it never holds a worker), the wall clock (the call's
-//! future is dropped at the bot's `call-time`), and the limiter (memory and tables of that store).
+//! Every call gets a fresh instance in a slot of a pool; nothing survives a call. A guest is stopped four ways: the
+//! epoch (a running loop yields to the executor every few milliseconds, so it never holds a worker, and ends when its
+//! own code has run for the bot's `compute`), the wall clock (the call's future is dropped at the bot's `call-time`), the
+//! limiter (memory and tables of that store), and the count of its calls of the host.
+//!
+//! A guest that waits for the host keeps its slot. So a bot has a share of the slots and no more: what one bot's guests
+//! wait for does not keep the others from theirs.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread::{self, Thread},
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use tokio::sync::{Semaphore, SemaphorePermit};
-use wasmtime::{
-    Config, InstanceAllocationStrategy, PoolingAllocationConfig, ResourceLimiter, Store, UpdateDeadline,
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit},
+    time::timeout,
 };
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, Store, UpdateDeadline};
 
-use super::LoadError;
-use crate::config::Limits;
+use super::{
+    LoadError,
+    bound::Bound,
+    call::CallError,
+    ticker::{Ticker, Ticking},
+};
+use crate::id::BotName;
 
-/// How often a running guest yields to the executor.
-const TICK: Duration = Duration::from_millis(5);
-/// How many guests run at once. More would only share the same cores; further calls wait for a slot.
+/// How many guests there are at once. More would only share the same cores; further calls wait for a slot.
 const SLOTS: u32 = 64;
+/// How many of them one bot may have.
+const SHARE: u32 = 16;
+/// How long a call waits for a slot of the pool. Calls take microseconds; a wait this long means that guests loop.
+const SLOT_PATIENCE: Duration = Duration::from_secs(10);
 /// The largest linear memory a slot can hold; `limits.memory` may not ask for more.
-pub const MEMORY_CEILING: usize = 256 << 20;
-/// Elements of all tables of a guest. A large Rust guest has some thousand functions in its table.
-const TABLE_ELEMENTS: usize = 100_000;
+pub(super) const MEMORY_CEILING: usize = 256 << 20;
+/// The largest table a slot can hold; `limits.tables` may not ask for more.
+pub(super) const TABLE_CEILING: usize = 200_000;
+/// Core instances of one component. Interpreters that are linked of shared libraries have some dozens.
+pub(super) const CORE_INSTANCES: u32 = 64;
+/// Linear memories of one component: its own, and that of an adapter.
+pub(super) const MEMORIES: u32 = 2;
+/// Tables of one component: its own, and those of adapters and shims.
+pub(super) const TABLES: u32 = 16;
+/// Bytes of a slot's memory, and of its tables, that stay with it from one call to the next, wiped: cheaper than giving
+/// the pages back and taking them again. Only where Linux (6.7) tells which pages were written; elsewhere all of them
+/// would have to be wiped, and that costs more.
+const KEPT: usize = 512 << 10;
+/// The stack of a guest, in bytes of the processor's own. A Rust guest keeps what is large elsewhere, and interpreters
+/// nest some hundred calls; what goes deeper than this recurses without end, so that there is no setting for it.
+const GUEST_STACK: usize = 1 << 20;
+/// What the host's functions have beside it: as much as a thread.
+const HOST_STACK: usize = 2 << 20;
 
 /// What guests are compiled for and run in.
 pub struct Engine {
     wasmtime: wasmtime::Engine,
     /// One permit a slot of the pool: waiting for one is fair and has a deadline, failing to allocate has neither.
     slots: Semaphore,
+    shares: Mutex<HashMap<BotName, Share>>,
     ticker: Ticker,
 }
 
+/// One bot's part of the slots, which all its generations have together.
+pub(super) type Share = Arc<Semaphore>;
+
 /// A slot in the pool, and the epoch running while it is held.
 pub(super) struct Slot<'engine> {
+    _share: Option<OwnedSemaphorePermit>,
     _permit: SemaphorePermit<'engine>,
     _ticking: Ticking<'engine>,
 }
@@ -51,23 +80,29 @@ impl Engine {
     /// If this machine can't run it (no compiler for its architecture, no address space for the pool).
     pub fn new() -> Result<Self, LoadError> {
         let mut pool = PoolingAllocationConfig::new();
+        // As much as the slots can want together, so that no call fails for want of it.
         pool.total_component_instances(SLOTS)
-            .total_core_instances(SLOTS * 8)
-            .total_memories(SLOTS * 2)
-            .total_tables(SLOTS * 8)
+            .total_core_instances(SLOTS * CORE_INSTANCES)
+            .total_memories(SLOTS * MEMORIES)
+            .total_tables(SLOTS * TABLES)
             .total_stacks(SLOTS)
-            .max_memories_per_component(2)
-            .max_core_instances_per_component(64)
-            .max_tables_per_component(64)
-            .table_elements(TABLE_ELEMENTS)
+            .max_memories_per_component(MEMORIES)
+            .max_core_instances_per_component(CORE_INSTANCES)
+            .max_tables_per_component(TABLES)
+            .table_elements(TABLE_CEILING)
             .max_component_instance_size(4 << 20)
             .max_core_instance_size(4 << 20)
             .max_memory_size(MEMORY_CEILING);
+        if PoolingAllocationConfig::is_pagemap_scan_available() {
+            pool.pagemap_scan(Enabled::Yes).linear_memory_keep_resident(KEPT).table_keep_resident(KEPT);
+        }
 
         let mut config = Config::new();
         config
             .wasm_component_model(true)
             .epoch_interruption(true)
+            .max_wasm_stack(GUEST_STACK)
+            .async_stack_size(GUEST_STACK + HOST_STACK)
             .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
             // A slot reserves address space, not memory: the ceiling and a guard are enough, 4 GiB a slot is not needed.
             .memory_reservation(MEMORY_CEILING as u64)
@@ -75,7 +110,7 @@ impl Engine {
         let wasmtime =
             wasmtime::Engine::new(&config).map_err(|error| LoadError::Engine(error.to_string()))?;
         let ticker = Ticker::start(wasmtime.clone());
-        Ok(Self { wasmtime, slots: Semaphore::new(SLOTS as usize), ticker })
+        Ok(Self { wasmtime, slots: Semaphore::new(SLOTS as usize), shares: Mutex::default(), ticker })
     }
 
     /// The engine itself, for compiling and linking.
@@ -83,132 +118,85 @@ impl Engine {
         &self.wasmtime
     }
 
-    /// Waits for a slot of the pool.
-    pub(super) async fn slot(&self) -> Slot<'_> {
-        // The semaphore is never closed, so the only way out of `acquire` is a permit.
-        let permit = loop {
-            if let Ok(permit) = self.slots.acquire().await {
-                break permit;
-            }
-        };
-        Slot { _permit: permit, _ticking: self.ticker.ticking() }
+    /// The bot's share, the same for as long as anybody holds it.
+    pub(super) fn share(&self, bot: &BotName) -> Share {
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        shares.retain(|_, share| Arc::strong_count(share) > 1);
+        let share = shares.entry(bot.clone()).or_insert_with(|| Arc::new(Semaphore::new(SHARE as usize)));
+        Arc::clone(share)
     }
 
-    /// A store for one call, bounded by the bot's limits.
+    /// Waits for a slot of the pool, and before that for one of the bot's share: for `patience`, in which one of the
+    /// bot's own calls must have ended.
+    pub(super) async fn slot(
+        &self,
+        share: Option<&Share>,
+        patience: Duration,
+    ) -> Result<Slot<'_>, CallError> {
+        let share = match share {
+            None => None,
+            Some(share) => match timeout(patience, Arc::clone(share).acquire_owned()).await {
+                Ok(Ok(permit)) => Some(permit),
+                // Neither semaphore is ever closed.
+                Ok(Err(_)) | Err(_) => return Err(CallError::Crowded { calls: SHARE, patience }),
+            },
+        };
+        match timeout(SLOT_PATIENCE, self.slots.acquire()).await {
+            Ok(Ok(permit)) => Ok(Slot { _share: share, _permit: permit, _ticking: self.ticker.ticking() }),
+            Ok(Err(_)) | Err(_) => Err(CallError::Busy(SLOT_PATIENCE)),
+        }
+    }
+
+    /// A store for one call, within the bound of its state.
     pub(super) fn store<T: Bounded + Send + 'static>(&self, state: T) -> Store<T> {
         let mut store = Store::new(&self.wasmtime, state);
+        let value = store.data_mut().bound().value();
+        store.set_hostcall_fuel(value);
         store.limiter(|state| state.bound());
+        store.call_hook(|mut store, hook| {
+            store.data_mut().bound().hand_over(hook);
+            Ok(())
+        });
         store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(|_| {
+        store.epoch_deadline_callback(|mut store| {
+            store.data_mut().bound().check_compute()?;
             Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
         });
         store
     }
 }
 
-// === Bound: what one call may use ===
-
 /// A store's state that carries its bound.
 pub(super) trait Bounded {
     fn bound(&mut self) -> &mut Bound;
 }
 
-/// What one call may use, and whether it wanted more: the guest only sees a failed allocation and traps on it, so this
-/// is what tells "needs more memory" from any other trap.
-pub(super) struct Bound {
-    /// Bytes of all memories that are left.
-    memory: usize,
-    /// Elements of all tables that are left.
-    elements: usize,
-    pub(super) memory_refused: bool,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Bound {
-    pub(super) fn new(limits: &Limits) -> Self {
-        Self { memory: limits.memory.min(MEMORY_CEILING), elements: TABLE_ELEMENTS, memory_refused: false }
-    }
-}
-
-impl ResourceLimiter for Bound {
-    fn memory_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        _maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        let granted = take(&mut self.memory, desired.saturating_sub(current));
-        self.memory_refused |= !granted;
-        Ok(granted)
-    }
-
-    fn table_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        _maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        Ok(take(&mut self.elements, desired.saturating_sub(current)))
-    }
-}
-
-/// Takes `wanted` of what is left, if so much is.
-fn take(left: &mut usize, wanted: usize) -> bool {
-    let rest = left.checked_sub(wanted);
-    *left = rest.unwrap_or(*left);
-    rest.is_some()
-}
-
-// === Ticker: the epoch's clock ===
-
-/// Moves the epoch on while guests run; asleep while none does. A thread of its own, since a task could be starved by
-/// the very guests it is to interrupt.
-struct Ticker {
-    thread: Thread,
-    running: Arc<AtomicUsize>,
-}
-
-/// While this lives, the epoch moves.
-struct Ticking<'ticker>(&'ticker Ticker);
-
-/// Added to the count of running guests when the engine goes away.
-const STOPPED: usize = usize::MAX / 2;
-
-impl Ticker {
-    fn start(engine: wasmtime::Engine) -> Self {
-        let running = Arc::new(AtomicUsize::new(0));
-        let seen = Arc::clone(&running);
-        let handle = thread::spawn(move || {
-            loop {
-                match seen.load(Ordering::Acquire) {
-                    0 => thread::park(),
-                    count if count >= STOPPED => return,
-                    _ => {
-                        thread::park_timeout(TICK);
-                        engine.increment_epoch();
-                    }
-                }
-            }
-        });
-        Self { thread: handle.thread().clone(), running }
-    }
-
-    fn ticking(&self) -> Ticking<'_> {
-        if self.running.fetch_add(1, Ordering::AcqRel) == 0 {
-            self.thread.unpark();
+    #[tokio::test]
+    async fn one_bot_can_not_take_every_slot() {
+        let engine = Engine::new().unwrap();
+        let (greedy, other) = (engine.share(&"greedy".into()), engine.share(&"other".into()));
+        let patience = Duration::from_millis(20);
+        let mut held = Vec::new();
+        for _ in 0..SHARE {
+            held.push(engine.slot(Some(&greedy), patience).await.unwrap());
         }
-        Ticking(self)
+        let again = engine.share(&"greedy".into());
+        let refused = engine.slot(Some(&again), patience).await.err().unwrap();
+        assert!(matches!(refused, CallError::Crowded { .. }), "{refused}");
+        assert!(engine.slot(Some(&other), patience).await.is_ok());
+        held.pop();
+        assert!(engine.slot(Some(&again), patience).await.is_ok());
     }
-}
 
-impl Drop for Ticking<'_> {
-    fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-impl Drop for Ticker {
-    fn drop(&mut self) {
-        self.running.fetch_add(STOPPED, Ordering::AcqRel);
-        self.thread.unpark();
+    #[tokio::test]
+    async fn the_share_of_a_bot_that_is_gone_is_forgotten() {
+        let engine = Engine::new().unwrap();
+        drop(engine.share(&"gone".into()));
+        let _here = engine.share(&"here".into());
+        assert_eq!(engine.shares.lock().unwrap().len(), 1);
     }
 }

@@ -3,16 +3,23 @@
 //! Invariants:
 //! - A [`Plugin`] is complete: its version fits, it compiled, every import is there, and it has described itself.
 //! - A [`Generation`] never changes. A turn holds one from its first call to its last.
-//! - No call outlives its bot's `call-time`, nor uses more than its memory; a guest that traps, loops or allocates costs
-//!   that one call.
+//! - No call outlives its bot's `call-time`, nor uses more than its other limits; a guest that traps, loops or allocates
+//!   costs that one call.
 //!
 //! What goes wrong while loading is a [`LoadError`], for the operator; in a call, a [`CallError`], for the log. What the
 //! room is told of either is the turn's business.
 
+mod bound;
 mod call;
 mod engine;
 mod interface;
+mod part;
+mod rate;
+mod reach;
 mod roster;
+mod schema;
+mod ticker;
+mod tools;
 mod v1;
 
 use std::{
@@ -28,17 +35,38 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{OnceCell, Semaphore};
 
 pub use self::{
-    call::{CallError, TEXT_LIMIT},
-    engine::{Engine, MEMORY_CEILING},
+    bound::Limit,
+    call::CallError,
+    engine::Engine,
+    part::TEXT_LIMIT,
+    reach::{Reach, Services},
     roster::{Roster, Seat},
+    schema::SchemaError,
+    tools::{OfferedTool, ToolTrouble},
     v1::types::*,
 };
-use crate::config::{Bot, Limits};
+use self::{
+    engine::{MEMORY_CEILING, Share, TABLE_CEILING},
+    schema::Schema,
+};
+use crate::config::{Bot, Grant, Limits};
 
 /// The largest plugin file. Components of JavaScript and Python carry their interpreter, 12 to 18 MB.
 const FILE_LIMIT: u64 = 128 << 20;
-/// What `describe` may use; it is the same for every bot that will use the plugin.
-const DESCRIBING: Limits = Limits { memory: 64 << 20, call_time: Duration::from_secs(5) };
+/// What `describe` may use. It is called once for all bots that use the plugin, so none of their limits holds, and a
+/// plugin that needs much may have it.
+const DESCRIBING: Limits = Limits {
+    memory: MEMORY_CEILING,
+    tables: TABLE_CEILING,
+    compute: Duration::from_secs(5),
+    call_time: Duration::from_secs(10),
+    host_calls: 1_000,
+    log_lines: 100,
+};
+/// Bytes of a settings schema.
+const SCHEMA_LIMIT: usize = 64 << 10;
+/// Capabilities that a plugin may name; there are fewer.
+const WANTS_LIMIT: usize = 16;
 /// How many plugins compile at once: it is the processor that they wait for.
 const COMPILES: usize = 2;
 
@@ -74,14 +102,30 @@ pub enum LoadError {
     /// WebAssembly that does not parse, or a module that can't be made a component.
     #[error("it is not a complete component ({0}); build it again with `hearth build`")]
     Malformed(String),
+    /// A component of more pieces than an instance of it could hold.
+    #[error("it is made of {found} {what}, and a plugin may have {limit}; link it of fewer modules")]
+    Pieces {
+        /// Which.
+        what: &'static str,
+        /// How many it has.
+        found: u32,
+        /// How many it may have.
+        limit: u32,
+    },
     /// A component that is something else.
     #[error(
-        "it does not export `hearth:bot/handler`, so it is not a Hearth plugin; build it against the world `hearth:bot/bot`"
+        "it exports {found} and not `hearth:bot/handler`, so it is not a Hearth plugin; build it with `hearth build`, against \
+         a world that includes `hearth:bot/bot`"
     )]
-    NotAPlugin,
+    NotAPlugin {
+        /// What it exports instead.
+        found: String,
+    },
     /// Built for an interface this host does not speak.
     #[error(
-        "it was built for hearth:bot@{found}, and this Hearth speaks hearth:bot@{supported}; rebuild it with a hearth-plugin of that version"
+        "it was built for hearth:bot@{found}, and this Hearth speaks hearth:bot@{supported}; rebuild it with this Hearth's \
+         `hearth build`: a Rust plugin with the `hearth-plugin` of this Hearth, one in JavaScript or Python with a world that \
+         includes hearth:bot/bot@{supported}"
     )]
     Version {
         /// What the component says.
@@ -89,18 +133,37 @@ pub enum LoadError {
         /// What we speak.
         supported: String,
     },
+    /// It wants what is not the host's to give.
+    #[error("it imports {}, which Hearth does not offer; {remedy}", .found.join(", "))]
+    Foreign {
+        /// The interfaces.
+        found: Vec<String>,
+        /// How it is built without them.
+        remedy: &'static str,
+    },
     /// The code itself is refused.
     #[error("it does not compile: {0}")]
     Compile(String),
-    /// It wants something this host does not offer, or offers a function of another shape.
-    #[error("it does not fit the interface: {0}; plugins may import only hearth:bot's own interfaces")]
+    /// An interface has the right name, and a function in it another shape or none.
+    #[error("it does not fit the interface: {0}; rebuild it with this Hearth's `hearth build`")]
     Link(String),
     /// Its first call failed.
     #[error("`describe` failed: {0}")]
-    Describe(#[source] CallError),
+    Describe(String),
     /// What it says about itself makes no sense.
     #[error("it describes itself wrongly: {0}")]
     Description(String),
+    /// It could not say which tools it has.
+    #[error("`list-tools` failed: {0}")]
+    ListTools(#[source] CallError),
+    /// One of its tools can't be offered to a model.
+    #[error("its tool {tool:?} can't be offered: {problem}")]
+    Tool {
+        /// As it is called; shortened if that is what is wrong.
+        tool: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The bot's settings do not fit what the plugin takes.
     #[error("[bots.{bot}.settings] does not fit the plugin: {}", .problems.join("; "))]
     Settings {
@@ -108,6 +171,26 @@ pub enum LoadError {
         bot: String,
         /// Each with its place.
         problems: Vec<String>,
+    },
+    /// The operator set times for a plugin that does not take them.
+    #[error(
+        "[bots.{bot}.cron.{timer}] sets a time, and the plugin does not export `hearth:bot/timer-handler`; remove the table, or build the plugin with a timer handler"
+    )]
+    NoTimers {
+        /// Whose cron.
+        bot: String,
+        /// The first of its timers.
+        timer: String,
+    },
+    /// It can't do without something that the bot does not grant.
+    #[error("[bots.{bot}] does not grant what the plugin needs: {}; {}", .wants.join(", "), .remedies.join(", and "))]
+    NotGranted {
+        /// Whose grants.
+        bot: String,
+        /// Each with its purpose.
+        wants: Vec<String>,
+        /// What to add to bots.toml: "write `grants = ["kv"]` there".
+        remedies: Vec<String>,
     },
 }
 
@@ -124,9 +207,18 @@ pub struct Plugin {
     /// What it was loaded from.
     pub hash: ContentHash,
     /// What it takes as settings; none if anything goes.
-    settings: Option<jsonschema::Validator>,
-    pre: v1::BotPre<v1::State>,
+    settings: Option<Schema>,
+    /// What it asks for.
+    pub wants: Vec<Want>,
+    wanted: Arc<[Capability]>,
+    code: Code,
     engine: Arc<Engine>,
+}
+
+/// Linked code, by the version of the interface it was built for. A further version is a further variant; its module
+/// translates between its own types and the host's.
+enum Code {
+    V1(v1::Guest),
 }
 
 /// One bot's code and configuration, as they were when they were put in place together.
@@ -139,6 +231,12 @@ pub struct Generation {
     pub plugin: Arc<Plugin>,
     /// `[settings]` as the guest reads it.
     settings: Arc<str>,
+    /// What the plugin asked for and the bot grants.
+    granted: Arc<[Capability]>,
+    /// The bot's part of the instances that there can be at once.
+    share: Share,
+    /// What the model is offered.
+    tools: Vec<OfferedTool>,
 }
 
 /// Loads plugins; the same content is compiled once, however many bots use it.
@@ -194,9 +292,14 @@ impl Loader {
             Arc::clone(loaded.entry(hash).or_default())
         };
         let plugin = cell.get_or_try_init(async || Ok(Arc::new(self.compile(bytes, hash).await?))).await?;
-        plugin.check_settings(bot)?;
+        plugin.check_settings(bot).await?;
+        plugin.check_cron(bot)?;
+        let granted = plugin.check_grants(bot)?;
         let settings = bot.settings.to_string().into();
-        Ok(Generation { number, bot: Arc::clone(bot), plugin: Arc::clone(plugin), settings })
+        let (bot, plugin, share) = (Arc::clone(bot), Arc::clone(plugin), self.engine.share(&bot.name));
+        let mut generation = Generation { number, bot, plugin, settings, granted, tools: Vec::new(), share };
+        generation.tools = tools::offered(&generation).await?;
+        Ok(generation)
     }
 
     async fn compile(&self, bytes: Vec<u8>, hash: ContentHash) -> Result<Plugin, LoadError> {
@@ -206,28 +309,40 @@ impl Loader {
             let component = interface::component(&bytes)?;
             let component = wasmtime::component::Component::new(&engine, component)
                 .map_err(|error| LoadError::Compile(format!("{error:#}")))?;
-            let mut linker = wasmtime::component::Linker::new(&engine);
-            v1::add_to_linker(&mut linker)
-                .and_then(|()| linker.instantiate_pre(&component))
-                .and_then(v1::BotPre::new)
-                .map_err(|error| LoadError::Link(format!("{error:#}")))
+            let linked = v1::Guest::link(&component).map(Code::V1);
+            linked.map_err(|error| LoadError::Link(format!("{error:#}")))
         });
-        let pre = match compiled.await {
-            Ok(pre) => pre?,
+        let code = match compiled.await {
+            Ok(code) => code?,
             Err(panic) => return Err(LoadError::Compile(panic.to_string())),
         };
         let description =
-            call::describe(&self.engine, &pre, &DESCRIBING).await.map_err(LoadError::Describe)?;
-        let settings = description.settings_schema.as_deref().map(settings_schema).transpose()?;
+            call::describe(&self.engine, &code, &DESCRIBING).await.map_err(|error| match error {
+                // The bot's settings have nothing to do with it, so none is named.
+                CallError::Limit { limit, .. } => LoadError::Describe(format!("the plugin {limit}")),
+                error => LoadError::Describe(error.to_string()),
+            })?;
+        let settings = match &description.settings_schema {
+            Some(schema) => Some(settings_schema(schema).await?),
+            None => None,
+        };
         if description.name.trim().is_empty() {
             return Err(LoadError::Description("its name is empty".to_owned()));
+        }
+        if description.wants.len() > WANTS_LIMIT {
+            let wants = description.wants.len();
+            return Err(LoadError::Description(format!(
+                "it asks for {wants} capabilities; it may name {WANTS_LIMIT}"
+            )));
         }
         Ok(Plugin {
             name: bounded(&description.name, 64).into_owned(),
             version: bounded(&description.version, 64).into_owned(),
             hash,
             settings,
-            pre,
+            wanted: description.wants.iter().map(|want| want.capability).collect(),
+            wants: description.wants,
+            code,
             engine: Arc::clone(&self.engine),
         })
     }
@@ -250,11 +365,14 @@ async fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
     tokio::fs::read(path).await.map_err(unreadable)
 }
 
-fn settings_schema(schema: &str) -> Result<jsonschema::Validator, LoadError> {
+async fn settings_schema(schema: &str) -> Result<Schema, LoadError> {
     let wrong =
-        |cause: String| LoadError::Description(format!("its settings schema is no JSON Schema: {cause}"));
-    let schema = serde_json::from_str(schema).map_err(|error| wrong(error.to_string()))?;
-    jsonschema::draft202012::new(&schema).map_err(|error| wrong(error.to_string()))
+        |cause: String| LoadError::Description(format!("the schema of its settings can't be used: {cause}"));
+    if schema.len() > SCHEMA_LIMIT {
+        return Err(wrong(format!("it has {} bytes; one may have {SCHEMA_LIMIT}", schema.len())));
+    }
+    let schema = serde_json::from_str(schema).map_err(|error| wrong(format!("it is no JSON: {error}")))?;
+    Schema::compile(schema, DESCRIBING.call_time).await.map_err(|error| wrong(error.to_string()))
 }
 
 /// `text` cut to at most `limit` bytes, on a character's boundary, with an ellipsis where something is missing.
@@ -269,16 +387,62 @@ pub fn bounded(text: &str, limit: usize) -> Cow<'_, str> {
 // === impl Plugin ===
 
 impl Plugin {
-    fn check_settings(&self, bot: &Bot) -> Result<(), LoadError> {
+    /// What it asked for and the bot grants.
+    fn check_grants(&self, bot: &Bot) -> Result<Arc<[Capability]>, LoadError> {
+        let grants = |want: &&Want| match grant(want.capability) {
+            Some(grant) => bot.grants.contains(&grant),
+            None => !bot.http.is_empty(),
+        };
+        let (granted, denied): (Vec<_>, Vec<_>) = self.wants.iter().partition(grants);
+        let lacking: Vec<_> = denied.into_iter().filter(|want| want.required).collect();
+        if lacking.is_empty() {
+            return Ok(granted.into_iter().map(|want| want.capability).collect());
+        }
+        let line = |want: &&Want| format!("`{}` ({})", word(want.capability), bounded(&want.purpose, 200));
+        Err(LoadError::NotGranted {
+            bot: bot.name.to_string(),
+            wants: lacking.iter().map(line).collect(),
+            remedies: remedies(bot, lacking.iter().map(|want| want.capability)),
+        })
+    }
+
+    fn check_cron(&self, bot: &Bot) -> Result<(), LoadError> {
+        match bot.cron.first() {
+            Some(cron) if !self.has_timers() => {
+                Err(LoadError::NoTimers { bot: bot.name.to_string(), timer: cron.name.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Which of the optional worlds it is for.
+    pub fn worlds(&self) -> impl Iterator<Item = &'static str> {
+        let Code::V1(guest) = &self.code;
+        let worlds = [
+            ("tools", guest.has_tools()),
+            ("progress", guest.has_progress()),
+            ("scheduled", guest.has_timers()),
+            ("events", guest.has_events()),
+        ];
+        worlds.into_iter().filter_map(|(world, is_there)| is_there.then_some(world))
+    }
+
+    /// Whether it can be called for a timer.
+    pub fn has_timers(&self) -> bool {
+        let Code::V1(guest) = &self.code;
+        guest.has_timers()
+    }
+
+    /// Whether it takes what is neither message nor timer.
+    pub fn has_events(&self) -> bool {
+        let Code::V1(guest) = &self.code;
+        guest.has_events()
+    }
+
+    async fn check_settings(&self, bot: &Bot) -> Result<(), LoadError> {
         let Some(schema) = &self.settings else { return Ok(()) };
-        let problems: Vec<String> = schema
-            .iter_errors(&bot.settings)
-            .take(20)
-            .map(|error| match error.instance_path().to_string() {
-                place if place.is_empty() => error.to_string(),
-                place => format!("{error} at {place}"),
-            })
-            .collect();
+        let checked = schema.problems(Arc::new(bot.settings.clone()), DESCRIBING.call_time).await;
+        let problems = checked.unwrap_or_else(|error| vec![error.to_string()]);
         if problems.is_empty() {
             Ok(())
         } else {
@@ -287,8 +451,65 @@ impl Plugin {
     }
 }
 
+/// The word in `grants` for it; none for what is granted in another way.
+fn grant(capability: Capability) -> Option<Grant> {
+    Some(match capability {
+        Capability::Kv => Grant::Kv,
+        Capability::Campfire => Grant::Campfire,
+        Capability::Schedule => Grant::Schedule,
+        Capability::Clock => Grant::Clock,
+        Capability::Http => return None,
+    })
+}
+
+/// What to write in bots.toml so that the bot grants these too.
+fn remedies(bot: &Bot, lacking: impl Iterator<Item = Capability>) -> Vec<String> {
+    let (mut grants, mut hosts) = (bot.grants.clone(), None);
+    for capability in lacking {
+        if let Some(grant) = grant(capability) {
+            grants.insert(grant);
+        } else {
+            let table = format!("[bots.{}.http.\"<host>\"]", bot.name);
+            hosts = Some(format!("add `{table}` for each server it may reach"));
+        }
+    }
+    let words =
+        (grants != bot.grants).then(|| format!("write `grants = {}` there", serde_json::json!(grants)));
+    words.into_iter().chain(hosts).collect()
+}
+
+fn word(capability: Capability) -> &'static str {
+    match capability {
+        Capability::Kv => "kv",
+        Capability::Http => "http",
+        Capability::Campfire => "campfire",
+        Capability::Schedule => "schedule",
+        Capability::Clock => "clock",
+    }
+}
+
 impl fmt::Debug for Plugin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} ({})", self.name, self.version, self.hash)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(grants: &str, lacking: &[Capability]) -> Vec<String> {
+        let source = format!("[bots.oncall]\nplugin = 'oncall'\ngrants = [{grants}]");
+        let config = crate::config::Config::parse(Path::new("bots.toml"), &source, &|_| None).unwrap();
+        remedies(&config.bots[&"oncall".into()], lacking.iter().copied())
+    }
+
+    #[test]
+    fn a_missing_grant_is_told_with_the_line_to_write() {
+        use Capability::{Clock, Http, Kv};
+        assert_eq!(told("'clock'", &[Kv]), ["write `grants = [\"kv\",\"clock\"]` there"]);
+        let table = "add `[bots.oncall.http.\"<host>\"]` for each server it may reach";
+        assert_eq!(told("'kv'", &[Http]), [table]);
+        assert_eq!(told("", &[Http, Clock, Clock]), ["write `grants = [\"clock\"]` there", table]);
     }
 }

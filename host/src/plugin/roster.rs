@@ -41,6 +41,11 @@ impl Roster {
         self.seats.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
+    /// Tells of every change from now on.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
     /// Waits until the bot's seat is as it is wanted.
     pub async fn wait_for(&self, name: &str, mut wanted: impl FnMut(&Seat) -> bool) {
         let is_wanted = |_: &u64| self.bot(name).is_some_and(|seat| wanted(&seat));

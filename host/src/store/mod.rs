@@ -1,15 +1,18 @@
-//! What must outlive a process: the inbox, the lanes' leases, sessions, the outbox, the journal and the plugins' kv.
+//! What must outlive a process: the inbox, the lanes' leases, sessions, the outbox, the journal, timers and the plugins' kv.
 //!
 //! Invariants, for every implementation:
 //! - `accept` returns only once the event is on stable storage; what it took is handed out by `begin` until `finish`.
-//! - A lane has one holder at a time. Every write on behalf of a lane carries its [`Lease`]; one whose fencing token
+//! - A lane has one holder at a time. Every write that changes a lane carries its [`Lease`]; one whose fencing token
 //!   is no longer current changes nothing and fails with [`StoreError::LeaseLost`].
 //! - Events of a lane are handed out in the order they were accepted.
 //! - Parts of an event are recorded before the first of them is sent, are sent in order, and each is marked before the
 //!   next is sent. So after a crash only the first unmarked part is in doubt; those behind it were not sent.
 //! - What was answered by a call is seen by every later one, and survives a killed process. `accept`, `record_parts` and
 //!   a mark with planned parts behind it survive a power loss too; the rest may be undone by one, newest first, and is
-//!   then only done again.
+//!   then only done again. (So a timer that a room was told of is kept: the telling was recorded after it.)
+//!
+//! - A time that has come becomes an event in one step: it is either still due or in its lane, never both, and whoever
+//!   fires it second is told that it is gone.
 //!
 //! Time comes from the caller: several hosts share a store, so leases are compared by the timestamps they pass in.
 //!
@@ -17,19 +20,53 @@
 //! event may be answered whose sender was told that it was not taken.) A future that is dropped before it answers leaves open whether
 //! the call took place; every call may be repeated (a repeated `finish` says that the event is no longer running).
 //!
-//! States of an event: `waiting` → (`begin`) `running` → (`finish`) `done` | `failed`; `refused` if its lane was full.
-//! A crash leaves `running`; the next holder of the lane begins it again, with `attempt` one higher.
+//! # States
+//!
+//! Every arrow that is not drawn is refused with [`StoreError::OutOfStep`], and changes nothing. An event:
+//!
+//! ```text
+//!              accept              begin                finish
+//!   offered ───────────▶ waiting ─────────▶ running ───────────────▶ done
+//!      │                    ▲                │   ▲  └──────────────▶ failed
+//!      │ accept,            │                └───┘                    │
+//!      ▼ lane full          │                begin (again)            │
+//!   refused                 └──────────── retry ──────────────────────┘
+//!                              (of a done one: if parts are uncertain, and only anyway)
+//! ```
+//!
+//! A crash leaves `running`; the next holder of the lane begins it again, with `attempt` one higher. While it runs it is
+//! first decided upon, then, once `record_parts` took its answer, posted; it can't be `done` before each part is settled.
+//! A part of an answer (each arrow but the last is `mark_part`):
+//!
+//! ```text
+//!                      ┌───────▶ posted
+//!   planned ───────────┼───────▶ uncertain ─────────┐
+//!    │   ▲             └───────▶ failed ──────────┐ │
+//!    ▼   │                         ▲              │ │
+//!   unsent ────────────────────────┘              │ │
+//!      ▲                                          │ │
+//!      └──── retry (uncertain ones: only anyway) ─┴─┘
+//! ```
+//!
+//! To mark a part with what it is changes nothing. `retry` takes a part that was never settled, since its event was
+//! given up, for what it is: the first planned one is uncertain, those behind it are unsent.
 
 #[cfg(test)]
 mod conformance;
+mod oversight;
 mod sqlite;
+mod timer;
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-pub use self::sqlite::SqliteStore;
+pub use self::{
+    oversight::{Conversation, FailedEvent, Forgotten, LISTED, Oversight, Pause, Retried, Retry, Scope},
+    sqlite::{Backup, SqliteStore, back_up},
+    timer::{CronKey, Due, Fired, TIMERS_PER_BOT, TIMERS_PER_ROOM, Timer},
+};
 use crate::id::{BotName, EventId, HostId, LaneKey, MessageId, SessionId, Timestamp, TurnId};
 
 /// An event on its way into the inbox.
@@ -39,11 +76,12 @@ pub struct NewEvent {
     pub id: EventId,
     /// The lane that will answer it.
     pub lane: LaneKey,
-    /// The message that caused it.
-    pub message: MessageId,
-    /// What happened ("message" on every Campfire; forks know more).
+    /// The message that it is about, if it is about one.
+    pub message: Option<MessageId>,
+    /// What happened ("message" on every Campfire; forks know more; "timer" for a time that has come).
     pub kind: String,
-    /// SHA-256 of what was said; tells a repeated delivery from a Campfire that counts its ids from 1 again.
+    /// SHA-256 of what was said; tells a repeated delivery from a Campfire that counts its ids from 1 again. Of a time
+    /// that has come, of that time, so that no two firings are the same.
     pub content_hash: [u8; 32],
     /// The event as the turn will read it, without any secret. Opaque to the store.
     pub payload: String,
@@ -77,8 +115,10 @@ pub struct Lease {
 pub struct Begun {
     /// Which event.
     pub event: EventId,
-    /// 1 the first time; more after a crash.
+    /// 1 the first time; more after a crash, or when it was put back. Never the same twice.
     pub attempt: u32,
+    /// The same, counted from 1 again since it was put back.
+    pub tries: u32,
     /// As it was accepted.
     pub payload: String,
     /// When it was accepted.
@@ -87,6 +127,8 @@ pub struct Begun {
     pub session: Option<SessionId>,
     /// What an earlier attempt recorded for the room. Empty on a first attempt.
     pub parts: Vec<OutboxPart>,
+    /// What it comes to once these are in the room, as it was recorded with them.
+    pub verdict: Option<End>,
 }
 
 /// One recorded part of an answer.
@@ -127,6 +169,35 @@ pub enum End {
     Failed,
 }
 
+/// What became of a lane that was to be given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Release {
+    /// It was: nothing is left to do.
+    Idle,
+    /// It was: what is left waits until it is resumed.
+    Paused,
+    /// It was not: an event may run.
+    Kept,
+}
+
+/// From when on what has ended is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Horizon {
+    /// Events with their parts. They are kept for [`DUPLICATE_WINDOW`] in any case.
+    pub events: Timestamp,
+    /// Journal rows.
+    pub journal: Timestamp,
+}
+
+/// What one sweep removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Events, journal rows, sessions and leases.
+    pub rows: u64,
+    /// Bytes given back to the file system.
+    pub bytes: u64,
+}
+
 /// What happens to the lane's conversation when an event ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SessionChange {
@@ -155,8 +226,31 @@ pub struct JournalRow {
     pub ended_at: Timestamp,
     /// How it ended, in one word ("replied", "ignored", "turn-limit", …).
     pub outcome: String,
-    /// The rest, as JSON: plugin and its hash, session, agent timings, tokens, cost, cause of a failure, posted ids.
+    /// The rest, as JSON: what it was about, plugin and its hash, session, agent timings, tokens, cost, cause of a failure, posted ids.
     pub details: serde_json::Value,
+}
+
+/// One row a tool call of a turn: what was asked of the plugin, and what it answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolCallRow {
+    /// The turn in which it was called.
+    pub turn: TurnId,
+    /// Which call of that turn, from 0, in the order they began.
+    pub index: u32,
+    /// The tool's name.
+    pub tool: String,
+    /// Its input, as JSON; shortened by whoever records it to [`TOOL_CALL_TEXT_BYTES`], as the output is.
+    pub input: String,
+    /// What the model was told: the output, or the error's message.
+    pub output: String,
+    /// The error's kind in one word ("invalid-input", "failed", …), if it was one.
+    pub error: Option<String>,
+    /// What lay behind it, where the model was told less.
+    pub cause: Option<String>,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// How long it took, to the microsecond.
+    pub duration: Duration,
 }
 
 /// One key of a plugin's key-value space.
@@ -248,16 +342,21 @@ pub const KV_BYTES_PER_BOT: u64 = 16 * 1024 * 1024;
 /// How many journal rows one call answers at most.
 pub const JOURNAL_ROWS: u32 = 1_000;
 
+/// How much is kept of a tool call's input, and of its output, in bytes.
+pub const TOOL_CALL_TEXT_BYTES: usize = 16 * 1024;
+/// How many tool calls of a turn one call answers at most.
+pub const TOOL_CALL_ROWS: u32 = 1_000;
+
 /// How long a delivery counts as a duplicate of an equal one.
 pub const DUPLICATE_WINDOW: Duration = Duration::from_hours(24);
 
 /// The one way to what lasts. See the module's contract.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: Oversight + Send + Sync + 'static {
     /// Takes an event in, durably. `queue_limit` bounds the unfinished (waiting and running) events of a lane.
     async fn accept(&self, event: NewEvent, queue_limit: u32) -> Result<Acceptance, StoreError>;
 
-    /// The lanes that have unfinished events, oldest event first.
+    /// The lanes that have unfinished events and are not paused, oldest event first.
     async fn unfinished_lanes(&self) -> Result<Vec<LaneKey>, StoreError>;
 
     /// Takes the lane until `until`, unless another host holds it and that lease has not expired at `now`.
@@ -274,26 +373,29 @@ pub trait Store: Send + Sync + 'static {
     /// still held.
     async fn renew(&self, leases: Vec<Lease>, until: Timestamp) -> Result<Vec<Lease>, StoreError>;
 
-    /// Gives the lane back, unless it has an unfinished event: then the lease stays and the answer is `false`.
+    /// Gives the lane back, unless it has an unfinished event and is not paused: then the lease stays.
     /// (Checked in one step, so that an event accepted meanwhile can't be stranded.)
-    async fn release_if_idle(&self, lease: &Lease) -> Result<bool, StoreError>;
+    async fn release_if_idle(&self, lease: &Lease) -> Result<Release, StoreError>;
 
-    /// Hands out the lane's oldest unfinished event, counting the attempt; `None` if there is none. The one handed out
-    /// last is handed out again until it is finished.
+    /// Hands out the lane's oldest unfinished event, counting the attempt; `None` if there is none, or the lane is
+    /// paused. The one handed out last is handed out again until it is finished.
     async fn begin(&self, lease: &Lease, now: Timestamp) -> Result<Option<Begun>, StoreError>;
 
     /// Records an answer's parts, durably, before any of them is sent, and with them the conversation that made them:
-    /// after a crash the answer is sent from here, and only here the new conversation is known.
+    /// after a crash the answer is sent from here, and only here the new conversation is known. `verdict` is what the
+    /// event comes to once they are in the room: [`End::Failed`] if they only say that there is no answer.
     /// Recording the same parts again changes nothing; other ones are [`StoreError::OutOfStep`].
     async fn record_parts(
         &self,
         lease: &Lease,
         event: EventId,
         parts: Vec<String>,
+        verdict: End,
         session: SessionChange,
     ) -> Result<(), StoreError>;
 
-    /// Marks how far one part came, before the next is sent. Out of order it is [`StoreError::OutOfStep`].
+    /// Marks how far one part came, before the next is sent. Out of order, or against the arrows of the module's
+    /// diagram, it is [`StoreError::OutOfStep`].
     async fn mark_part(
         &self,
         lease: &Lease,
@@ -302,7 +404,8 @@ pub trait Store: Send + Sync + 'static {
         state: PartState,
     ) -> Result<(), StoreError>;
 
-    /// Ends an event: its state, the lane's conversation and the journal row, in one step.
+    /// Ends an event: its state, the lane's conversation and the journal row, in one step. It can't be done as long as a
+    /// part is planned or unsent.
     async fn finish(
         &self,
         lease: &Lease,
@@ -314,6 +417,56 @@ pub trait Store: Send + Sync + 'static {
 
     /// The newest journal rows, newest first; of one bot if named. At most [`JOURNAL_ROWS`].
     async fn journal(&self, bot: Option<&BotName>, limit: u32) -> Result<Vec<JournalRow>, StoreError>;
+
+    /// Records a tool call. It took place, whoever holds the lane by now: no lease is asked for. Recording the same call of
+    /// a turn again changes nothing.
+    async fn record_tool_call(&self, row: ToolCallRow) -> Result<(), StoreError>;
+
+    /// The tool calls of a turn, in the order they began. At most [`TOOL_CALL_ROWS`].
+    async fn tool_calls(&self, turn: &TurnId) -> Result<Vec<ToolCallRow>, StoreError>;
+    /// Sets a timer of the lane, or replaces the one of that name. That name and payload are
+    /// not too long is the caller's affair; how many there may be is bounded by [`TIMERS_PER_ROOM`] and [`TIMERS_PER_BOT`]
+    /// ([`StoreError::Quota`]).
+    async fn set_timer(
+        &self,
+        lane: &LaneKey,
+        name: &str,
+        due_at: Timestamp,
+        payload: &str,
+    ) -> Result<(), StoreError>;
+
+    /// Takes a timer back; answers whether it was there.
+    async fn cancel_timer(&self, lane: &LaneKey, name: &str) -> Result<bool, StoreError>;
+
+    /// The lane's timers, the next one first.
+    async fn timers(&self, lane: &LaneKey) -> Result<Vec<Timer>, StoreError>;
+
+    /// How many timers each bot has that has any.
+    async fn timer_counts(&self) -> Result<Vec<(BotName, u64)>, StoreError>;
+
+    /// The timers of these bots that are to be tried at `now`, at most `limit`; of one bot the longest due first.
+    async fn due_timers(
+        &self,
+        bots: &[BotName],
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Timer>, StoreError>;
+
+    /// When the next timer of these bots is to be tried.
+    async fn next_timer(&self, bots: &[BotName]) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Has a timer tried again at `until` and not before; nothing if it is not there any more.
+    async fn postpone_timer(&self, timer: &Timer, until: Timestamp) -> Result<(), StoreError>;
+
+    /// Up to when one of the operator's timers is settled: fired, or passed over. None if it was never seen.
+    async fn cron_settled(&self, cron: &CronKey) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Settles one of the operator's timers up to `until`. It never goes back.
+    async fn settle_cron(&self, cron: &CronKey, until: Timestamp) -> Result<(), StoreError>;
+
+    /// Makes a time that has come the event `event` of its lane, in one step. A plugin's timer is then no more, one of the
+    /// operator's is settled up to its time. The event is not looked for among earlier deliveries.
+    async fn fire(&self, due: Due, event: NewEvent, queue_limit: u32) -> Result<Fired, StoreError>;
 
     /// Reads a key.
     async fn kv_get(&self, scope: &KvScope, key: &str) -> Result<Option<KvEntry>, StoreError>;
@@ -343,10 +496,10 @@ pub trait Store: Send + Sync + 'static {
     /// Whether a write would be taken now; for readiness.
     async fn ping(&self) -> Result<(), StoreError>;
 
-    /// Removes what nobody needs any more: ended events (not before [`DUPLICATE_WINDOW`] has passed) and journal rows
-    /// older than `before`, expired sessions, expired leases of lanes with nothing to do.
-    /// Bounded work per call; answers how many of them went.
-    async fn sweep(&self, before: Timestamp, now: Timestamp) -> Result<u64, StoreError>;
+    /// Removes what nobody needs any more: ended events, journal rows and tool calls before `keep`, expired sessions,
+    /// expired leases of lanes with nothing to do; and gives the space back. Bounded work per call; it is done when nothing
+    /// was removed.
+    async fn sweep(&self, keep: Horizon, now: Timestamp) -> Result<Swept, StoreError>;
 
     /// Ends the store: what was asked before is done, what is asked from now on is [`StoreError::Unavailable`]. Returns
     /// when another process may open it.

@@ -10,6 +10,7 @@
 //! What goes wrong: a full or failing disk fails the calls with [`StoreError::Unavailable`] until it recovers, and then
 //! the store does too. After [`SqliteStore::close`] every call fails in that way.
 
+mod backup;
 mod counter;
 mod file;
 mod inbox;
@@ -18,10 +19,15 @@ mod kv;
 mod lanes;
 mod migration;
 mod outbox;
+mod oversight;
+mod pauses;
+mod retry;
 mod sessions;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod timers;
+mod tool_calls;
 mod worker;
 mod writer;
 
@@ -33,15 +39,16 @@ use std::{
 use async_trait::async_trait;
 use rusqlite::Connection;
 
+pub use self::backup::{Backup, back_up};
 use self::{
     worker::Worker,
     writer::{Flush, Operation},
 };
 use super::{
-    Acceptance, Begun, End, JournalRow, KvEntry, KvExpect, KvScope, Lease, NewEvent, PartState,
-    SessionChange, Store, StoreError,
+    Acceptance, Begun, CronKey, Due, End, Fired, Horizon, JournalRow, KvEntry, KvExpect, KvScope, Lease,
+    NewEvent, PartState, Release, SessionChange, Store, StoreError, Swept, Timer, ToolCallRow,
 };
-use crate::id::{BotName, EventId, HostId, LaneKey, Timestamp};
+use crate::id::{BotName, EventId, HostId, LaneKey, Timestamp, TurnId};
 
 /// How many calls may wait for the writer, and as many for the reader; further ones wait for a place.
 const QUEUE: usize = 1024;
@@ -131,7 +138,7 @@ impl Store for SqliteStore {
         self.write(Flush::Never, move |c| lanes::renew(c, leases, until)).await
     }
 
-    async fn release_if_idle(&self, lease: &Lease) -> Result<bool, StoreError> {
+    async fn release_if_idle(&self, lease: &Lease) -> Result<Release, StoreError> {
         let lease = lease.clone();
         self.write(Flush::Never, move |c| lanes::release_if_idle(c, &lease)).await
     }
@@ -146,10 +153,12 @@ impl Store for SqliteStore {
         lease: &Lease,
         event: EventId,
         parts: Vec<String>,
+        verdict: End,
         session: SessionChange,
     ) -> Result<(), StoreError> {
         let lease = lease.clone();
-        self.write(Flush::Always, move |c| outbox::record(c, &lease, event, &parts, session)).await
+        let record = move |c: &Connection| outbox::record(c, &lease, event, &parts, verdict, session);
+        self.write(Flush::Always, record).await
     }
 
     async fn mark_part(
@@ -179,6 +188,74 @@ impl Store for SqliteStore {
     async fn journal(&self, bot: Option<&BotName>, limit: u32) -> Result<Vec<JournalRow>, StoreError> {
         let bot = bot.cloned();
         self.read(move |c| journal::newest(c, bot.as_ref(), limit)).await
+    }
+
+    async fn record_tool_call(&self, row: ToolCallRow) -> Result<(), StoreError> {
+        self.write(Flush::Never, move |c| tool_calls::record(c, &row)).await
+    }
+
+    async fn tool_calls(&self, turn: &TurnId) -> Result<Vec<ToolCallRow>, StoreError> {
+        let turn = turn.clone();
+        self.read(move |c| tool_calls::of_turn(c, &turn)).await
+    }
+
+    async fn set_timer(
+        &self,
+        lane: &LaneKey,
+        name: &str,
+        due_at: Timestamp,
+        payload: &str,
+    ) -> Result<(), StoreError> {
+        let (lane, name, payload) = (lane.clone(), name.to_owned(), payload.to_owned());
+        self.write(Flush::Never, move |c| timers::set(c, &lane, &name, due_at, &payload)).await
+    }
+
+    async fn cancel_timer(&self, lane: &LaneKey, name: &str) -> Result<bool, StoreError> {
+        let (lane, name) = (lane.clone(), name.to_owned());
+        self.write(Flush::Never, move |c| timers::cancel(c, &lane, &name)).await
+    }
+
+    async fn timers(&self, lane: &LaneKey) -> Result<Vec<Timer>, StoreError> {
+        let lane = lane.clone();
+        self.read(move |c| timers::of_lane(c, &lane)).await
+    }
+
+    async fn timer_counts(&self) -> Result<Vec<(BotName, u64)>, StoreError> {
+        self.read(timers::counts).await
+    }
+
+    async fn due_timers(
+        &self,
+        bots: &[BotName],
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Timer>, StoreError> {
+        let bots = bots.to_vec();
+        self.read(move |c| timers::due(c, &bots, now, limit)).await
+    }
+
+    async fn next_timer(&self, bots: &[BotName]) -> Result<Option<Timestamp>, StoreError> {
+        let bots = bots.to_vec();
+        self.read(move |c| timers::next(c, &bots)).await
+    }
+
+    async fn postpone_timer(&self, timer: &Timer, until: Timestamp) -> Result<(), StoreError> {
+        let timer = timer.clone();
+        self.write(Flush::Never, move |c| timers::postpone(c, &timer, until)).await
+    }
+
+    async fn cron_settled(&self, cron: &CronKey) -> Result<Option<Timestamp>, StoreError> {
+        let cron = cron.clone();
+        self.read(move |c| timers::cron_settled(c, &cron)).await
+    }
+
+    async fn settle_cron(&self, cron: &CronKey, until: Timestamp) -> Result<(), StoreError> {
+        let cron = cron.clone();
+        self.write(Flush::Never, move |c| timers::settle_cron(c, &cron, until)).await
+    }
+
+    async fn fire(&self, due: Due, event: NewEvent, queue_limit: u32) -> Result<Fired, StoreError> {
+        self.write(Flush::Never, move |c| timers::fire(c, &due, &event, queue_limit)).await
     }
 
     async fn kv_get(&self, scope: &KvScope, key: &str) -> Result<Option<KvEntry>, StoreError> {
@@ -218,8 +295,8 @@ impl Store for SqliteStore {
         self.write(Flush::Never, |c| counter::next(c, counter::PING).map(drop)).await
     }
 
-    async fn sweep(&self, before: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
-        self.write(Flush::Never, move |c| sweep::sweep(c, before, now)).await
+    async fn sweep(&self, keep: Horizon, now: Timestamp) -> Result<Swept, StoreError> {
+        self.write(Flush::Never, move |c| sweep::sweep(c, keep, now)).await
     }
 
     async fn close(&self) {

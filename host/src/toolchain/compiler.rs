@@ -94,7 +94,7 @@ impl Compiler {
     }
 
     /// Runs cargo; answers where the core module is.
-    pub(super) async fn compile(&self, project: &Project, deadline: Duration) -> Result<PathBuf, BuildError> {
+    pub(super) async fn compile(&self, project: &Project) -> Result<PathBuf, BuildError> {
         let target_folder = target_folder(env::var_os("CARGO_TARGET_DIR"), &project.workspace);
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = command(&cargo);
@@ -114,12 +114,11 @@ impl Compiler {
             command.env("RUSTC", root.rustc());
         }
 
-        let started = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
-        match timeout(deadline, started).await {
-            Err(_) => Err(BuildError::TooLong { name: project.name.clone(), deadline }),
-            Ok(Err(cause)) => Err(BuildError::Start { program: cargo.to_string_lossy().into_owned(), cause }),
-            Ok(Ok(status)) if !status.success() => Err(BuildError::Refused { name: project.name.clone() }),
-            Ok(Ok(_)) => {
+        let compiled = run(&mut command).await;
+        match compiled {
+            Err(cause) => Err(BuildError::Start { program: cargo.to_string_lossy().into_owned(), cause }),
+            Ok(false) => Err(BuildError::Refused { name: project.name.clone() }),
+            Ok(true) => {
                 Ok(target_folder.join(TARGET).join(PROFILE).join(project.library()).with_extension("wasm"))
             }
         }
@@ -213,11 +212,16 @@ fn holds_the_standard_library(folder: &Path) -> bool {
 }
 
 /// What a program writes to its standard output; none if it can't be started, fails, or takes too long.
-async fn answer(command: &mut Command) -> Option<String> {
+pub(super) async fn answer(command: &mut Command) -> Option<String> {
     let output: io::Result<std::process::Output> =
         timeout(QUESTION_DEADLINE, command.stdin(Stdio::null()).output()).await.ok()?;
     let output = output.ok().filter(|output| output.status.success())?;
     String::from_utf8(output.stdout).ok()
+}
+
+/// Runs a program to its end, its words on standard error; answers whether it succeeded.
+pub(super) async fn run(command: &mut Command) -> io::Result<bool> {
+    Ok(command.stdin(Stdio::null()).stdout(Stdio::null()).status().await?.success())
 }
 
 /// The major and minor number in "rustc 1.96.0 (…)".
@@ -242,7 +246,7 @@ fn cargo_home() -> Option<PathBuf> {
     clippy::disallowed_methods,
     reason = "the one place that starts build tools; they need the author's environment (proxies, registries, rustup)"
 )]
-fn command(program: &OsStr) -> Command {
+pub(super) fn command(program: &OsStr) -> Command {
     let mut command = Command::new(program);
     command.kill_on_drop(true);
     command

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use wit_component::ComponentEncoder;
+use wit_component::{ComponentEncoder, DecodedWasm};
 
 use super::BuildError;
 
@@ -19,11 +19,8 @@ pub(super) fn encode(name: &str, module: &[u8]) -> Result<Vec<u8>, BuildError> {
     let refused =
         |cause: Box<dyn std::error::Error + Send + Sync>| BuildError::Encode { name: name.to_owned(), cause };
     let (_, interface) = wit_component::metadata::decode(module).map_err(|cause| refused(cause.into()))?;
-    let exports_a_bot = interface.resolve.worlds[interface.world]
-        .exports
-        .keys()
-        .any(|key| interface.resolve.name_world_key(key).starts_with(HANDLER));
-    if !exports_a_bot {
+    let exports = &interface.resolve.worlds[interface.world].exports;
+    if !is_a_bot(exports.keys().map(|key| interface.resolve.name_world_key(key))) {
         return Err(BuildError::NoBot { name: name.to_owned() });
     }
     ComponentEncoder::default()
@@ -31,6 +28,22 @@ pub(super) fn encode(name: &str, module: &[u8]) -> Result<Vec<u8>, BuildError> {
         .module(module)
         .and_then(|mut encoder| encoder.encode())
         .map_err(|cause| refused(cause.into()))
+}
+
+/// Refuses a finished component that is no plugin.
+pub(super) fn check(name: &str, component: &[u8]) -> Result<(), BuildError> {
+    let refused = |cause: String| BuildError::Encode { name: name.to_owned(), cause: cause.into() };
+    if let DecodedWasm::Component(resolve, world) =
+        wit_component::decode(component).map_err(|error| refused(format!("{error:#}")))?
+        && is_a_bot(resolve.worlds[world].exports.keys().map(|key| resolve.name_world_key(key)))
+    {
+        return Ok(());
+    }
+    Err(BuildError::NoBotInWorld { name: name.to_owned() })
+}
+
+fn is_a_bot(mut exports: impl Iterator<Item = String>) -> bool {
+    exports.any(|name| name.starts_with(HANDLER))
 }
 
 #[cfg(test)]

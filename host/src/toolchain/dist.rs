@@ -11,7 +11,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::{BuildError, project::Project};
+use super::{BuildError, source::Source};
 
 const RECORD: &str = "sources.toml";
 const ABOUT_THE_RECORD: &str =
@@ -22,7 +22,7 @@ const ABOUT_THE_RECORD: &str =
 pub struct Stale {
     /// The plugin.
     pub name: String,
-    /// The folder of its crate.
+    /// The folder of its sources.
     pub project: PathBuf,
     /// What is wrong with its component.
     pub reason: StaleReason,
@@ -55,9 +55,9 @@ pub fn stale(dist: &Path, projects: &[PathBuf]) -> Result<Vec<Stale>, BuildError
     let record = Record::read(dist)?;
     let mut stale = Vec::new();
     for folder in projects {
-        let project = Project::read(folder)?;
-        if let Some(reason) = record.reason_against(dist, &project)? {
-            stale.push(Stale { name: project.name, project: folder.clone(), reason });
+        let source = Source::read(folder)?;
+        if let Some(reason) = record.reason_against(dist, &source)? {
+            stale.push(Stale { name: source.name().to_owned(), project: folder.clone(), reason });
         }
     }
     Ok(stale)
@@ -139,13 +139,13 @@ impl Record {
         write_atomically(&dist.join(RECORD), text.as_bytes())
     }
 
-    fn reason_against(&self, dist: &Path, project: &Project) -> Result<Option<StaleReason>, BuildError> {
-        let path = dist.join(format!("{}.wasm", project.name));
-        let Some(entry) = self.0.get(&project.name) else { return Ok(Some(StaleReason::Missing)) };
+    fn reason_against(&self, dist: &Path, source: &Source) -> Result<Option<StaleReason>, BuildError> {
+        let path = dist.join(format!("{}.wasm", source.name()));
+        let Some(entry) = self.0.get(source.name()) else { return Ok(Some(StaleReason::Missing)) };
         if !path.exists() {
             return Ok(Some(StaleReason::Missing));
         }
-        if entry.origin.sources != project.sources_hash()? {
+        if entry.origin.sources != source.sources_hash()? {
             return Ok(Some(StaleReason::SourcesChanged));
         }
         let component = super::component::read(&path)?;
@@ -188,9 +188,9 @@ mod tests {
         }
 
         fn place(&self, component: &[u8]) {
-            let project = Project::read(&self.folder).unwrap();
-            let sources = project.sources_hash().unwrap();
-            place(&self.dist, &project.name, component, Origin { sources, compiler: "rustc".into() })
+            let source = Source::read(&self.folder).unwrap();
+            let sources = source.sources_hash().unwrap();
+            place(&self.dist, source.name(), component, Origin { sources, compiler: "rustc".into() })
                 .unwrap();
         }
 

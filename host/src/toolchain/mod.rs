@@ -1,7 +1,7 @@
-//! Makes a plugin's sources a component: finds a compiler for `wasm32-unknown-unknown`, runs it, encodes what it made, and
-//! notes what it was made from.
+//! Makes a plugin's sources a component, and notes what it was made from. Rust is compiled for `wasm32-unknown-unknown` and
+//! encoded; JavaScript and Python are put beside their interpreter by the tools that the plugin pins.
 //!
-//! - The same sources give the same bytes with the same compiler, wherever the checkout lies.
+//! - The same sources in Rust give the same bytes with the same compiler, wherever the checkout lies.
 //! - A component appears whole or not at all: it is written beside its place and moved there.
 //! - `sources.toml` in the output folder says which sources each component was built from; [`stale`] holds that against
 //!   the sources as they are.
@@ -15,6 +15,9 @@ mod compiler;
 mod component;
 mod dist;
 mod project;
+mod script;
+mod source;
+mod tools;
 
 use std::{
     io,
@@ -22,7 +25,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use self::{compiler::Compiler, dist::Origin, project::Project};
+use tokio::time::timeout;
+
+use self::{compiler::Compiler, dist::Origin, project::Project, source::Source};
 pub use self::{
     dist::{Stale, StaleReason, stale},
     project::{plugin_projects, sources_hash},
@@ -48,9 +53,9 @@ pub struct Built {
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The folder holds no package, or one that can't be read.
-    #[error("{path}: {problem}; name the folder of a plugin's crate")]
+    #[error("{path}: {problem}; name the folder of a plugin")]
     Project {
-        /// Its `Cargo.toml`.
+        /// Its manifest.
         path: PathBuf,
         /// What is wrong with it.
         problem: String,
@@ -87,6 +92,37 @@ pub enum BuildError {
         #[source]
         cause: io::Error,
     },
+    /// The language's programs are not there.
+    #[error("`{program}` can't be started; {remedy}")]
+    NoProgram {
+        /// Their names.
+        program: &'static str,
+        /// How to get them.
+        remedy: &'static str,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// Nothing says which tools build the plugin.
+    #[error("{path} can't be read, and it says which tools build the plugin; {remedy}")]
+    Pins {
+        /// The file.
+        path: PathBuf,
+        /// How it is made.
+        remedy: &'static str,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// The tools could not be installed.
+    #[error(
+        "the tools that {path} names can't be installed; the installer's messages are above. It asks the registry once, and \
+         needs the network for that"
+    )]
+    Install {
+        /// What says which they are.
+        path: PathBuf,
+    },
     /// The compiler refused the program, and has said why on standard error.
     #[error("`{name}` does not compile; the compiler's messages are above")]
     Refused {
@@ -104,6 +140,14 @@ pub enum BuildError {
     /// It compiled, and is not a plugin.
     #[error("`{name}` compiled, but exports no bot; does its lib.rs call `hearth_plugin::bot!(…)`?")]
     NoBot {
+        /// The plugin.
+        name: String,
+    },
+    /// It is a component, and not a plugin.
+    #[error(
+        "`{name}` is a component, but no bot; does the world in its wit folder say `include hearth:bot/bot@1.0.0;`?"
+    )]
+    NoBotInWorld {
         /// The plugin.
         name: String,
     },
@@ -138,26 +182,45 @@ pub enum BuildError {
     },
 }
 
-/// Builds the plugin whose crate is in the folder `project`, as `<out_dir>/<its name>.wasm`, and notes its sources in
-/// `<out_dir>/sources.toml`. A second build with nothing changed takes about a second.
+/// Builds the plugin whose sources are in the folder `project`, as `<out_dir>/<its name>.wasm`, and notes them in
+/// `<out_dir>/sources.toml`. A second build with nothing changed takes about a second in Rust, and some ten in the others.
 pub async fn build(project: &Path, out_dir: &Path) -> Result<Built, BuildError> {
     let began = Instant::now();
-    let project = Project::read(project)?;
-    project.require_library()?;
+    let source = Source::read(project)?;
+    let name = source.name().to_owned();
     // Before the compiler reads them: what is changed while it runs makes the component stale, not the note wrong.
-    let sources = project.sources_hash()?;
-    let compiler = Compiler::find().await?;
-    let module = compiler.compile(&project, BUILD_DEADLINE).await?;
-    let origin = Origin { sources, compiler: compiler.name().await };
+    let sources = source.sources_hash()?;
+    let made = async {
+        match &source {
+            Source::Rust(project) => compile(project).await,
+            Source::Script(script) => script.componentize().await,
+        }
+    };
+    let Ok(made) = timeout(BUILD_DEADLINE, made).await else {
+        return Err(BuildError::TooLong { name, deadline: BUILD_DEADLINE });
+    };
+    let (component, compiler) = made?;
+    let bytes = component.len() as u64;
+    let path = blocking({
+        let (name, out_dir) = (name.clone(), out_dir.to_path_buf());
+        move || dist::place(&out_dir, &name, &component, Origin { sources, compiler })
+    });
+    Ok(Built { path: path.await?, name, bytes, took: began.elapsed() })
+}
 
+/// A crate's component, and what made it.
+async fn compile(project: &Project) -> Result<(Vec<u8>, String), BuildError> {
+    project.require_library()?;
+    let compiler = Compiler::find().await?;
+    let module = compiler.compile(project).await?;
     let name = project.name.clone();
-    let out_dir = out_dir.to_path_buf();
-    let (path, bytes) = tokio::task::spawn_blocking(move || -> Result<_, BuildError> {
-        let component = component::encode(&project.name, &component::read(&module)?)?;
-        let path = dist::place(&out_dir, &project.name, &component, origin)?;
-        Ok((path, component.len() as u64))
-    })
-    .await
-    .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
-    Ok(Built { name, path, bytes, took: began.elapsed() })
+    let component = blocking(move || component::encode(&name, &component::read(&module)?)).await?;
+    Ok((component, compiler.name().await))
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, BuildError> + Send + 'static,
+) -> Result<T, BuildError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
 }

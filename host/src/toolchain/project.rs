@@ -12,21 +12,26 @@ use std::{
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::BuildError;
+use super::{BuildError, script::Script, source::Source};
 
-/// SHA-256, in hex, over what the plugin in this folder is built from within reach of its repository: `Cargo.toml`,
-/// `build.rs` and `src/` of the crate and of every crate it depends on by path, what those inherit from their workspace, and
-/// what they name in `[package.metadata.hearth] sources`. Not part of it: crates from a registry, and the compiler.
+/// SHA-256, in hex, over what the plugin in this folder is built from within reach of its repository. Of a crate:
+/// `Cargo.toml`, `build.rs` and `src/` of it and of every crate it depends on by path, what those inherit from their
+/// workspace, and what they name in `[package.metadata.hearth] sources`. In JavaScript and Python: the manifest, the file that
+/// pins the tools, `src/`, `wit/`, and the interface. Not part of it: packages from a registry, and the compiler.
 pub fn sources_hash(project: &Path) -> Result<String, BuildError> {
-    Project::read(project)?.sources_hash()
+    Source::read(project)?.sources_hash()
 }
 
-/// The folders in `plugins` that hold a Rust plugin: a library of type `cdylib` that depends on `hearth-plugin`. In order
-/// of their names.
+/// The folders in `plugins` that hold a plugin: a library of type `cdylib` that depends on `hearth-plugin`, or a package of
+/// JavaScript or Python with a `wit` folder. In order of their names.
 pub fn plugin_projects(plugins: &Path) -> Result<Vec<PathBuf>, BuildError> {
     let mut projects = Vec::new();
     for folder in entries(plugins)? {
-        if folder.join("Cargo.toml").is_file() && Project::read(&folder)?.is_plugin() {
+        let is_plugin = match Script::read(&folder)? {
+            Some(script) => script.is_plugin(),
+            None => folder.join("Cargo.toml").is_file() && Project::read(&folder)?.is_plugin(),
+        };
+        if is_plugin {
             projects.push(folder);
         }
     }
@@ -80,14 +85,7 @@ impl Project {
     }
 
     pub(super) fn sources_hash(&self) -> Result<String, BuildError> {
-        let mut hash = Sha256::new();
-        for (name, content) in self.sources()? {
-            for part in [name.as_bytes(), &content] {
-                hash.update((part.len() as u64).to_le_bytes());
-                hash.update(part);
-            }
-        }
-        Ok(super::dist::hex(&hash.finalize()))
+        self.sources().map(|sources| hash(&sources))
     }
 
     fn is_dynamic_library(&self) -> bool {
@@ -111,7 +109,7 @@ impl Project {
             let own = ["Cargo.toml", "build.rs", "src"].map(PathBuf::from);
             let declared = package.manifest.declared_sources();
             for path in own.iter().filter(|path| package.folder.join(path).exists()).chain(declared) {
-                add_files(&package, path, &mut sources)?;
+                add_files(&package.folder, &package.name, path, &mut sources)?;
             }
             folders.extend(package.path_dependencies(&mut sources)?);
         }
@@ -226,25 +224,38 @@ fn enclosing_workspace(folder: &Path) -> Result<Option<PathBuf>, BuildError> {
     Ok(None)
 }
 
-/// Adds a file, or all files below a folder, under the package's name. What editors leave behind is passed over.
-fn add_files(
-    package: &Project,
+/// SHA-256, in hex, over names and contents.
+pub(super) fn hash(sources: &BTreeMap<String, Vec<u8>>) -> String {
+    let mut hash = Sha256::new();
+    for (name, content) in sources {
+        for part in [name.as_bytes(), content] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+    }
+    super::dist::hex(&hash.finalize())
+}
+
+/// Adds a file, or all files below a folder, under the package's name. What editors and Python leave behind is passed over.
+pub(super) fn add_files(
+    folder: &Path,
+    package: &str,
     relative: &Path,
     sources: &mut BTreeMap<String, Vec<u8>>,
 ) -> Result<(), BuildError> {
-    let path = package.folder.join(relative);
+    let path = folder.join(relative);
     if path.is_dir() {
         for entry in entries(&path)? {
             let Some(name) = entry.file_name() else { continue };
             let shown = name.to_string_lossy();
-            if !shown.starts_with('.') && !shown.ends_with('~') {
-                add_files(package, &relative.join(name), sources)?;
+            if !shown.starts_with('.') && !shown.ends_with('~') && shown != "__pycache__" {
+                add_files(folder, package, &relative.join(name), sources)?;
             }
         }
         return Ok(());
     }
     let content = fs::read(&path).map_err(|cause| unreadable(&path, cause))?;
-    sources.insert(format!("{}/{}", package.name, relative.display()), content);
+    sources.insert(format!("{package}/{}", relative.display()), content);
     Ok(())
 }
 
@@ -257,7 +268,7 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, BuildError> {
     Ok(entries)
 }
 
-fn unreadable(path: &Path, cause: std::io::Error) -> BuildError {
+pub(super) fn unreadable(path: &Path, cause: std::io::Error) -> BuildError {
     BuildError::File { path: path.to_path_buf(), action: "read", cause }
 }
 

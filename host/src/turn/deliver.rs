@@ -1,13 +1,11 @@
 //! The outbox's way to the room: recorded parts, posted in order, each marked before the next.
 
-use std::{collections::HashSet, sync::Mutex, sync::PoisonError, time::Duration};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-use url::Url;
 
-use super::outgoing::Outgoing;
 use crate::{
-    campfire::{Client, PostError, Target},
+    campfire::{Client, Outgoing, RequestError, Target},
     causes::with_causes,
     id::{EventId, MessageId, Timestamp},
     store::{Lease, OutboxPart, PartState, Store, StoreError},
@@ -19,8 +17,6 @@ const PATIENCE: Duration = Duration::from_hours(24);
 /// Posts what the outbox holds.
 pub(super) struct Delivery {
     client: Client,
-    /// Campfires that were seen to know no boosts; they are not asked again.
-    without_boosts: Mutex<HashSet<Url>>,
 }
 
 /// Whose answer goes where.
@@ -28,8 +24,8 @@ pub(super) struct Errand<'turn> {
     pub(super) store: &'turn dyn Store,
     pub(super) lease: &'turn Lease,
     pub(super) event: EventId,
-    /// The message that is answered.
-    pub(super) trigger: MessageId,
+    /// The message that is answered, if it is one.
+    pub(super) trigger: Option<MessageId>,
     pub(super) target: &'turn Target,
     /// When the message came.
     pub(super) received_at: Timestamp,
@@ -62,7 +58,7 @@ pub(super) struct Delivered {
 
 impl Delivery {
     pub(super) fn new(client: Client) -> Self {
-        Self { client, without_boosts: Mutex::default() }
+        Self { client }
     }
 
     /// Posts the planned parts in order and marks each. With `resumed`, the first planned one may have been sent by an
@@ -139,14 +135,17 @@ impl Delivery {
                 self.client.post_file(target, name, media_type, content.clone()).await
             }
             Outgoing::Boost(text) => {
-                self.boost(target, errand.trigger, text).await;
+                // Where there is no message to react to, there is no reaction.
+                if let Some(message) = errand.trigger {
+                    self.boost(target, message, text).await;
+                }
                 return Sent::As(PartState::Posted(None));
             }
         };
         match sent {
             Ok(id) => Sent::As(PartState::Posted(id)),
-            Err(PostError::Uncertain { .. }) => Sent::As(PartState::Uncertain),
-            Err(error @ PostError::NotSent { .. })
+            Err(RequestError::Uncertain { .. }) => Sent::As(PartState::Uncertain),
+            Err(error @ RequestError::NotSent { .. })
                 if errand.received_at.after(PATIENCE) > Timestamp::now() =>
             {
                 Sent::Not(with_causes(&error))
@@ -157,19 +156,8 @@ impl Delivery {
 
     /// Reacts to a message where the server can; it is an ornament, so nothing depends on it.
     pub(super) async fn boost(&self, target: &Target, message: MessageId, text: &str) {
-        let known = self.without_boosts.lock().unwrap_or_else(PoisonError::into_inner).contains(&target.base);
-        if known {
-            return;
-        }
         match self.client.boost(target, message, text).await {
-            Ok(()) => {}
-            Err(PostError::Unsupported) => {
-                tracing::info!(campfire = %target.base, "this Campfire has no boosts");
-                self.without_boosts
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .insert(target.base.clone());
-            }
+            Ok(()) | Err(RequestError::Unsupported(_)) => {}
             Err(error) => tracing::debug!(cause = with_causes(&error), "a boost was not taken"),
         }
     }

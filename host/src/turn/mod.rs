@@ -1,4 +1,4 @@
-//! One message's way: the plugin decides, the agent is asked, the plugin formats, the outbox posts, the journal keeps.
+//! An occasion's way (a message, a time, something else that happened): the plugin decides, the agent is asked, the plugin formats, the outbox posts, the journal keeps.
 //!
 //! Invariants:
 //! - A turn holds one generation of its bot from the first call to the last.
@@ -8,28 +8,31 @@
 
 mod deliver;
 mod face;
-mod outgoing;
+mod occasion;
+mod tools;
 
 use std::{pin::pin, sync::Arc};
 
 use serde_json::json;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use uuid::Uuid;
 
+pub use self::occasion::{Come, Occasion, Origin};
 use self::{
     deliver::{Delivered, Delivery, Errand, Posted},
     face::Face,
-    outgoing::Outgoing,
+    tools::TurnTools,
 };
 use crate::{
     agent::{self, Report, Runner},
-    campfire::{Client, Incoming, Target},
+    campfire::{Client, Outgoing, Target},
     config::Bot,
     id::{LaneKey, RoomId, SessionId, Timestamp, TurnId},
     plugin::{
-        Answer, CallError, Decision, Event, Failure, Generation, Message, Outcome, Prompt, Room, Roster,
-        TEXT_LIMIT, User, bounded,
+        Answer, CallError, Cause, Decision, Failure, FailureKind, Generation, Outcome, Part, Prompt, Reach,
+        Roster, Services, TEXT_LIMIT, bounded,
     },
     store::{Begun, End, JournalRow, Lease, OutboxPart, PartState, SessionChange, Store, StoreError},
 };
@@ -45,6 +48,8 @@ pub struct Turns {
     roster: Arc<Roster>,
     agents: Runner,
     delivery: Delivery,
+    /// What plugins can reach.
+    services: Arc<Services>,
 }
 
 /// How a turn went, as far as its lane is concerned.
@@ -73,9 +78,16 @@ struct Answered {
 // === impl Turns ===
 
 impl Turns {
-    /// Turns over these.
-    pub fn new(store: Arc<dyn Store>, roster: Arc<Roster>, agents: Runner, client: Client) -> Self {
-        Self { store, roster, agents, delivery: Delivery::new(client) }
+    /// Turns over these. `timer_set` is told whenever a plugin sets a timer.
+    pub fn new(
+        store: Arc<dyn Store>,
+        roster: Arc<Roster>,
+        agents: Runner,
+        client: Client,
+        timer_set: Arc<Notify>,
+    ) -> Self {
+        let services = Arc::new(Services::new(Arc::clone(&store), client.clone(), timer_set));
+        Self { store, roster, agents, delivery: Delivery::new(client), services }
     }
 
     /// Answers an event, and ends it, unless `stop` comes first or its Campfire can't be reached.
@@ -111,7 +123,7 @@ impl Turns {
         let started_at = Timestamp::now();
         let lane = &lease.lane;
         let seat = self.roster.bot(lane.bot.as_str());
-        let incoming = serde_json::from_str::<Incoming>(&begun.payload);
+        let occasion = serde_json::from_str::<Occasion>(&begun.payload);
         let target = seat.as_ref().and_then(|seat| target(&seat.bot, lane.room));
         let row = |outcome: &str, details| JournalRow {
             turn: turn.clone(),
@@ -123,7 +135,7 @@ impl Turns {
             outcome: outcome.to_owned(),
             details,
         };
-        let (Some(seat), Some(target), Ok(incoming)) = (seat, target, incoming) else {
+        let (Some(seat), Some(target), Ok(occasion)) = (seat, target, occasion) else {
             // Nobody could be told: there is no bot, no key, or no message to speak of.
             tracing::error!(
                 "the event can't be answered: its bot is gone from bots.toml, or its record is broken"
@@ -135,10 +147,10 @@ impl Turns {
 
         let resumed = !begun.parts.is_empty();
         let (mut answered, parts) = if resumed {
-            (Answered::resumed(), begun.parts)
+            (Answered::resumed(begun.verdict), begun.parts)
         } else {
             let answered = tokio::select! {
-                answered = self.decide(&begun, &seat.bot, seat.generation.as_deref(), &incoming, &target, turn, stop) => answered,
+                answered = self.decide(&begun, &seat.bot, seat.generation.as_ref(), &occasion, &target, turn, stop) => answered,
                 () = stop.cancelled() => return Ok(Way::Stopped),
             };
             if stop.is_cancelled() {
@@ -148,7 +160,8 @@ impl Turns {
             // These are strings and numbers; serialising them can't fail.
             let contents = contents.unwrap_or_default();
             if !contents.is_empty() {
-                self.store.record_parts(lease, begun.event, contents.clone(), answered.session).await?;
+                let recorded = contents.clone();
+                self.store.record_parts(lease, begun.event, recorded, answered.end, answered.session).await?;
             }
             (answered, planned(contents))
         };
@@ -156,7 +169,7 @@ impl Turns {
             store: &*self.store,
             lease,
             event: begun.event,
-            trigger: incoming.message.id,
+            trigger: occasion.trigger(),
             target: &target,
             received_at: begun.received_at,
             stop,
@@ -167,13 +180,14 @@ impl Turns {
             Posted::Blocked => return Ok(Way::Blocked),
         };
         answered.add(&delivered);
+        answered.details["about"] = occasion.about();
         tracing::info!(outcome = answered.outcome, posted = delivered.posted.len(), "the turn ended");
         let row = row(answered.outcome, answered.details);
         self.store.finish(lease, begun.event, answered.end, answered.session, row).await?;
         Ok(Way::Ended)
     }
 
-    /// Everything from the message to the parts; asks the plugin and the agent, posts nothing but the reaction.
+    /// Everything from the occasion to the parts; asks the plugin and the agent, posts nothing but the reaction.
     #[expect(
         clippy::too_many_arguments,
         reason = "one story, told in one place; a struct would only rename them"
@@ -182,42 +196,58 @@ impl Turns {
         &self,
         begun: &Begun,
         bot: &Bot,
-        generation: Option<&Generation>,
-        incoming: &Incoming,
+        generation: Option<&Arc<Generation>>,
+        occasion: &Occasion,
         target: &Target,
         turn: &TurnId,
         stop: &CancellationToken,
     ) -> Answered {
         let Some(generation) = generation else {
+            if occasion.may_be_missed() {
+                return Answered::new(Vec::new(), "ignored");
+            }
             tracing::error!("the bot's plugin is not loaded; see the log of the start, or `hearth check`");
             return Answered::face(Face::Plugin, turn, "plugin-missing");
         };
-        if begun.attempt > ATTEMPTS {
+        if begun.tries > ATTEMPTS {
             tracing::error!("the event was begun {ATTEMPTS} times and never ended");
             return Answered::face(Face::GivenUp, turn, "given-up").with(generation);
         }
-        let event = event(bot, incoming, begun.received_at);
-        let answered = match generation.on_message(&event).await {
+        let cause = occasion.clone().cause(bot, begun.received_at);
+        let reach = Reach {
+            services: Arc::clone(&self.services),
+            room: occasion.room(),
+            target: Some(target.clone()),
+            trigger: occasion.trigger(),
+            received_at: begun.received_at,
+        };
+        let answered = match generation.decide(&reach, &cause).await {
             Err(error) => Answered::plugin_failed(&error, turn),
             Ok(Decision::Ignore) => Answered::new(Vec::new(), "ignored"),
-            Ok(Decision::Reply(parts)) => Answered::new(Outgoing::from_parts(parts), "replied"),
+            Ok(Decision::Reply(parts)) => Answered::new(posts(parts), "replied"),
             Ok(Decision::Ask(prompt)) => {
-                let asked = self.agents.run(request(begun, bot, incoming.room.id, prompt), stop.clone());
+                let tools = TurnTools::of(generation, &reach, &cause, turn, &self.store);
+                let request = agent::Request {
+                    tools: tools.clone().map(|tools| tools as Arc<dyn agent::Tools>),
+                    ..request(begun, bot, occasion.room(), prompt)
+                };
+                let asked = self.agents.run(request, stop.clone());
                 let mut asked = pin!(asked);
                 let report = tokio::select! {
                     report = &mut asked => report,
-                    () = self.seen(begun, incoming, target) => asked.await,
+                    () = self.seen(begun, occasion, target) => asked.await,
                 };
-                formatted(generation, &event, report, begun.session, turn).await
+                let answered = formatted(generation, &reach, &cause, report, begun.session, turn).await;
+                answered.with_tools(tools.as_deref())
             }
         };
         answered.with(generation)
     }
 
     /// Shows that the message was seen, once. Nothing waits for it.
-    async fn seen(&self, begun: &Begun, incoming: &Incoming, target: &Target) {
-        if begun.attempt == 1 {
-            self.delivery.boost(target, incoming.message.id, SEEN).await;
+    async fn seen(&self, begun: &Begun, occasion: &Occasion, target: &Target) {
+        if let (1, Some(message)) = (begun.attempt, occasion.trigger()) {
+            self.delivery.boost(target, message, SEEN).await;
         }
     }
 }
@@ -225,15 +255,16 @@ impl Turns {
 /// The plugin's words for the agent's outcome, and what the host adds.
 async fn formatted(
     generation: &Generation,
-    event: &Event,
+    reach: &Reach,
+    cause: &Cause,
     report: Report,
     asked: Option<SessionId>,
     turn: &TurnId,
 ) -> Answered {
     let verdict = face::verdict(&report.outcome);
     let word = verdict.map_or_else(face::word, |_| "answered");
-    if let Some(cause) = &report.cause {
-        tracing::warn!(outcome = word, cause, "the agent had trouble");
+    if let Some(trouble) = &report.cause {
+        tracing::warn!(outcome = word, cause = trouble, "the agent had trouble");
     }
     let outcome = match verdict {
         Ok(text) => Outcome::Completed(Answer {
@@ -250,8 +281,13 @@ async fn formatted(
             attributes: Vec::new(),
         }),
     };
-    let mut answered = match generation.format_reply(event, &outcome).await {
-        Ok(formatted) => Answered::new(Outgoing::from_parts(formatted), word),
+    // With these two the conversation got somewhere, and goes on from there.
+    let end = match verdict {
+        Ok(_) | Err(FailureKind::TurnLimit | FailureKind::Budget) => End::Done,
+        Err(_) => End::Failed,
+    };
+    let mut answered = match generation.format_reply(reach, cause, &outcome).await {
+        Ok(formatted) => Answered { end, ..Answered::new(posts(formatted), word) },
         Err(error) => Answered::plugin_failed(&error, turn),
     };
     if report.memory_lost {
@@ -287,8 +323,8 @@ impl Answered {
     }
 
     /// An earlier attempt got as far as the outbox; what it knew besides is lost with it.
-    fn resumed() -> Self {
-        Self::new(Vec::new(), "resumed")
+    fn resumed(verdict: Option<End>) -> Self {
+        Self { end: verdict.unwrap_or(End::Done), ..Self::new(Vec::new(), "resumed") }
     }
 
     fn with(mut self, generation: &Generation) -> Self {
@@ -322,6 +358,13 @@ impl Answered {
         self
     }
 
+    fn with_tools(mut self, tools: Option<&TurnTools>) -> Self {
+        if let Some(tools) = tools {
+            self.details["tool-calls"] = json!(tools.calls());
+        }
+        self
+    }
+
     fn add(&mut self, delivered: &Delivered) {
         if delivered.failed > 0 {
             self.end = End::Failed;
@@ -343,22 +386,6 @@ fn target(bot: &Bot, room: RoomId) -> Option<Target> {
     Some(Target { base: bot.campfire_url.clone()?, room, bot_key: bot.bot_key.clone()? })
 }
 
-fn event(bot: &Bot, incoming: &Incoming, received_at: Timestamp) -> Event {
-    Event {
-        bot: bot.name.to_string(),
-        user: User { id: incoming.user.id.0, name: incoming.user.name.clone(), attributes: Vec::new() },
-        room: Room { id: incoming.room.id.0, name: incoming.room.name.clone(), attributes: Vec::new() },
-        message: Message {
-            id: incoming.message.id.0,
-            text: incoming.message.text.clone(),
-            html: incoming.message.html.clone(),
-            attributes: Vec::new(),
-        },
-        received_at: u64::try_from(received_at.0).unwrap_or_default(),
-        attributes: Vec::new(),
-    }
-}
-
 fn request(begun: &Begun, bot: &Bot, room: RoomId, prompt: Prompt) -> agent::Request {
     agent::Request {
         bot: bot.name.clone(),
@@ -372,7 +399,13 @@ fn request(begun: &Begun, bot: &Bot, room: RoomId, prompt: Prompt) -> agent::Req
         max_turns: bot.max_turns,
         budget_usd: bot.budget_usd_turn,
         builtin_tools: bot.builtin_tools.clone(),
+        tools: None,
     }
+}
+
+/// What the parts of an answer become on their way to the room.
+fn posts(parts: Vec<Part>) -> Vec<Outgoing> {
+    parts.into_iter().flat_map(Part::into_posts).collect()
 }
 
 fn planned(contents: Vec<String>) -> Vec<OutboxPart> {

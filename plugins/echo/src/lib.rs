@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     fn answer(said: &str) -> Decision {
-        testing::Host::<Echo>::new().on_message(testing::event(said)).unwrap()
+        testing::Harness::<Echo>::new().message(said).unwrap()
     }
 
     #[test]
@@ -38,9 +38,9 @@ mod tests {
 
     #[test]
     fn it_is_described_with_its_crates_name_and_takes_no_settings() {
-        let mut host = testing::Host::<Echo>::with_settings(r#"{"volume": 11}"#);
-        assert_eq!(host.describe().name, env!("CARGO_PKG_NAME"));
-        let refused = host.on_message(testing::event("hello")).unwrap_err();
+        let mut harness = testing::Harness::<Echo>::new().settings(json!({ "volume": 11 }));
+        assert_eq!(harness.describe().name, env!("CARGO_PKG_NAME"));
+        let refused = harness.message("hello").unwrap_err();
         assert!(refused.message().contains("unknown field `volume`"), "{refused:?}");
     }
 }

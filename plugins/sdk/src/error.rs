@@ -52,6 +52,6 @@ impl fmt::Debug for Error {
 
 impl From<Error> for BotError {
     fn from(error: Error) -> Self {
-        Self { message: error.message }
+        Self { message: error.message, attributes: Vec::new() }
     }
 }

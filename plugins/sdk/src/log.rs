@@ -36,5 +36,5 @@ pub fn error(message: impl Display) {
 
 /// Writes a line of any level.
 pub fn write(level: Level, message: impl Display) {
-    host::write_log(level, &message.to_string());
+    host::log::write(level, &message.to_string());
 }

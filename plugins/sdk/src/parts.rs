@@ -48,7 +48,12 @@ pub fn text(content: impl Into<String>) -> Part {
 
 /// A file of at most 8 MiB: its name with extension and without a path, its media type (`text/csv`), its bytes.
 pub fn file(name: impl Into<String>, media_type: impl Into<String>, content: impl Into<Vec<u8>>) -> Part {
-    Part::File(File { name: name.into(), media_type: media_type.into(), content: content.into() })
+    Part::File(File {
+        name: name.into(),
+        media_type: media_type.into(),
+        content: content.into(),
+        attributes: Vec::new(),
+    })
 }
 
 /// A short reaction (an emoji, at most 16 characters) on the message that is answered. Passed over on servers that have

@@ -27,12 +27,16 @@ pub(super) enum Answer {
 
 /// Decides by the words of the last user text.
 pub(super) fn to(request: &Value) -> Answer {
-    if let Some(result) = last_tool_result(request) {
-        return Answer::Message(message(request, &[text_block(&format!("tool said {}", json!(result)))]));
-    }
     let texts = user_texts(request);
     let (last, earlier) =
         texts.split_last().map_or(("", &[][..]), |(last, earlier)| (last.as_str(), earlier));
+    let results = tool_results(request);
+    if !results.is_empty() {
+        return Answer::Message(match tool_calls(request, last, results.len()) {
+            calls if calls.is_empty() => message(request, &[text_block(&results.concat().join("; "))]),
+            calls => message(request, &calls),
+        });
+    }
     let usual = || Answer::Message(message(request, &[text_block(&said(request, last, earlier))]));
 
     for word in last.split_whitespace() {
@@ -53,9 +57,9 @@ pub(super) fn to(request: &Value) -> Answer {
             return Answer::After(Duration::from_millis(pause).min(SLOWEST), Box::new(usual()));
         }
     }
-    match tool_call(request, last) {
-        Some(call) => Answer::Message(message(request, &[text_block("Calling a tool."), call])),
-        None => usual(),
+    match tool_calls(request, last, 0) {
+        calls if calls.is_empty() => usual(),
+        calls => Answer::Message(message(request, &[vec![text_block("Calling a tool.")], calls].concat())),
     }
 }
 
@@ -147,20 +151,42 @@ fn messages(request: &Value) -> &[Value] {
     request["messages"].as_array().map_or(&[], Vec::as_slice)
 }
 
-fn last_tool_result(request: &Value) -> Option<String> {
-    let last = messages(request).iter().rfind(|message| message["role"] == "user")?;
-    // After a turn that ended with a tool's result, the next one's text stands behind it in the same message.
-    let result = last["content"].as_array()?.last().filter(|block| block["type"] == "tool_result")?;
-    Some(text_of(&result["content"]))
+/// What was quoted of the tools' results since the last user text, by the rounds of calls that they answer.
+fn tool_results(request: &Value) -> Vec<Vec<String>> {
+    let said = messages(request).iter().filter(|message| message["role"] == "user");
+    let blocks = |message: &Value| message["content"].as_array().cloned().unwrap_or_default();
+    let mut rounds: Vec<Vec<String>> = said
+        .rev()
+        .map(blocks)
+        // After a turn that ended with a tool's result, the next one's text stands behind it in the same message.
+        .take_while(|blocks| blocks.last().is_some_and(|block| block["type"] == "tool_result"))
+        .map(|blocks| blocks.iter().filter(|block| block["type"] == "tool_result").map(quoted).collect())
+        .collect();
+    rounds.reverse();
+    rounds
 }
 
-fn tool_call(request: &Value, text: &str) -> Option<Value> {
-    let (_, call) = text.split_once("TOOL:")?;
-    let (name, input) = call.split_once(':')?;
-    let input = serde_json::Deserializer::from_str(input).into_iter::<Value>().next()?.ok()?;
+fn quoted(result: &Value) -> String {
+    let verb = if result["is_error"] == json!(true) { "failed" } else { "said" };
+    format!("tool {verb} {}", json!(text_of(&result["content"])))
+}
+
+/// The calls of a round, the first of which is 0.
+fn tool_calls(request: &Value, text: &str, round: usize) -> Vec<Value> {
+    let Some(asked) = text.split(" THEN ").nth(round) else { return Vec::new() };
+    let calls = asked.split("TOOL:").skip(1).filter_map(|call| {
+        let (name, input) = call.split_once(':')?;
+        let input = serde_json::Deserializer::from_str(input).into_iter::<Value>().next()?.ok()?;
+        Some((name, input))
+    });
     // The CLI keeps calls apart by their ids, over all of a conversation.
-    let id = format!("toolu_{:04}", messages(request).len());
-    Some(json!({ "type": "tool_use", "id": id, "name": name, "input": input }))
+    (0..)
+        .zip(calls)
+        .map(|(index, (name, input))| {
+            let id = format!("toolu_{:04}_{index}", messages(request).len());
+            json!({ "type": "tool_use", "id": id, "name": name, "input": input })
+        })
+        .collect()
 }
 
 fn text_block(text: &str) -> Value {
@@ -275,6 +301,29 @@ mod tests {
             { "type": "tool_result", "tool_use_id": "toolu_0001", "content": [{ "type": "text", "text": "done" }] },
         ] }] });
         assert_eq!(text(&to(&result)), r#"tool said "done""#);
+    }
+
+    #[test]
+    fn tools_are_called_side_by_side_and_round_by_round() {
+        let asked = json!({ "role": "user", "content": "TOOL:a:{} and TOOL:b:{\"x\":1} THEN TOOL:c:{}" });
+        let Answer::Message(first) = to(&json!({ "messages": [asked] })) else { panic!("a message") };
+        let names = |message: &Value| -> Vec<String> {
+            let blocks = message["content"].as_array().unwrap().iter();
+            blocks.filter_map(|block| block["name"].as_str().map(str::to_owned)).collect()
+        };
+        assert_eq!(names(&first), ["a", "b"]);
+        assert_ne!(first["content"][1]["id"], first["content"][2]["id"]);
+
+        let result =
+            |text: &str, is_error| json!({ "type": "tool_result", "content": text, "is_error": is_error });
+        let results = json!({ "role": "user", "content": [result("one", false), result("two", true)] });
+        let Answer::Message(second) = to(&json!({ "messages": [asked, first, results] })) else {
+            panic!("a message");
+        };
+        assert_eq!(names(&second), ["c"]);
+        let last = json!({ "role": "user", "content": [result("three", false)] });
+        let ended = to(&json!({ "messages": [asked, first, results, second, last] }));
+        assert_eq!(text(&ended), r#"tool said "one"; tool failed "two"; tool said "three""#);
     }
 
     #[test]

@@ -6,6 +6,8 @@ use std::{fs, path::PathBuf};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::tools::Server;
+
 const PERMISSION_MODES: [&str; 6] = ["acceptEdits", "auto", "bypassPermissions", "manual", "dontAsk", "plan"];
 const RESUME_USAGE: &str = "--resume requires a valid session ID or session title when used with --print. \
                             Usage: claude -p --resume <session-id|title>.";
@@ -26,8 +28,9 @@ pub(super) struct Arguments {
     /// Whether a resumed conversation keeps the system prompt it began with; the CLI's default.
     pub(super) fresh_system_prompt: bool,
     pub(super) permission_mode: Option<String>,
-    /// Names of the MCP servers that were configured.
-    pub(super) mcp_servers: Vec<String>,
+    /// The MCP servers that were configured.
+    pub(super) mcp_servers: Vec<Server>,
+    pub(super) allowed_tools: Vec<String>,
     /// The words that belong to no flag: the prompt, when input is text.
     pub(super) prompt: Option<String>,
 }
@@ -151,9 +154,14 @@ impl Arguments {
                     Refused(format!("Error: Invalid MCP configuration:\nMCP config file not found: {value}"))
                 })?;
                 let servers = config["mcpServers"].as_object();
-                self.mcp_servers.extend(servers.into_iter().flat_map(|servers| servers.keys().cloned()));
+                self.mcp_servers.extend(servers.into_iter().flatten().map(|(name, server)| Server {
+                    name: name.clone(),
+                    in_host: server["type"] == "sdk",
+                    tools: None,
+                }));
             }
-            // Valid, and without meaning here: there is one model, and no tools, settings or costs.
+            "--allowedTools" => self.allowed_tools.extend(value.split(',').map(str::to_owned)),
+            // Valid, and without meaning here: there is one model, and no tools of its own, settings or costs.
             _ => {}
         }
         Ok(())
@@ -257,7 +265,8 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(arguments.resumed(), Some(Ok(id.parse().unwrap())));
-        assert_eq!(arguments.mcp_servers, ["host"]);
+        assert_eq!(arguments.mcp_servers, [Server { name: "host".into(), in_host: true, tools: None }]);
+        assert_eq!(arguments.allowed_tools, ["mcp__host", "Read"]);
         assert!(arguments.fresh_system_prompt && arguments.partial_messages);
         assert_eq!(arguments.prompt, None);
     }

@@ -45,6 +45,9 @@ pub(super) struct Conversation<Out, Complaints> {
     pub(super) lines: Lines,
     pub(super) transcript: Transcript,
     pub(super) partial_messages: bool,
+    pub(super) allowed_tools: Vec<String>,
+    /// Of the next message to a server in the host.
+    pub(super) next_id: u64,
     /// Kept with a conversation that begins.
     pub(super) system_prompt: String,
     pub(super) longest_wait: Duration,
@@ -69,7 +72,6 @@ impl<Out: Write, Complaints: Write> Conversation<Out, Complaints> {
                 Incoming::User(text, key) => self.held.push((text, key)),
                 other => {
                     self.aside(other)?;
-                    continue;
                 }
             }
             while !self.held.is_empty() {
@@ -83,8 +85,12 @@ impl<Out: Write, Complaints: Write> Conversation<Out, Complaints> {
     }
 
     /// Answers what is no message; true if it was an interrupt.
-    fn aside(&mut self, line: Incoming) -> Result<bool, End> {
+    pub(super) fn aside(&mut self, line: Incoming) -> Result<bool, End> {
         match line {
+            Incoming::Control(request_id, subtype) if subtype == "initialize" => {
+                self.initialize(&request_id)?;
+                Ok(false)
+            }
             Incoming::Control(request_id, subtype) => {
                 let answer = self.lines.control(&request_id, &subtype);
                 self.say(&answer)?;
@@ -94,7 +100,7 @@ impl<Out: Write, Complaints: Write> Conversation<Out, Complaints> {
             Incoming::Malformed(length) => Err(End::Failed(format!(
                 "Error parsing streaming input line (type=unknown, {length} chars): SyntaxError"
             ))),
-            Incoming::User(..) | Incoming::Other => Ok(false),
+            Incoming::User(..) | Incoming::Response(..) | Incoming::Other => Ok(false),
         }
     }
 
@@ -145,7 +151,8 @@ impl<Out: Write, Complaints: Write> Conversation<Out, Complaints> {
         self.say(&init)?;
         self.stdout.flush()?;
 
-        let mut turn = Turn { began, keys, usage: Usage::default(), total: self.transcript.memory.usage };
+        let (usage, total) = (Usage::default(), self.transcript.memory.usage);
+        let mut turn = Turn { began, keys, model_calls: 1, usage, total };
         if self.transcript.memory.messages > CONVERSATION {
             return self.refuse(&turn, &keyword::TOO_LONG);
         }
@@ -166,9 +173,7 @@ impl<Out: Write, Complaints: Write> Conversation<Out, Complaints> {
             Some(Keyword::TurnLimit) => return self.end(&turn, &Ended::TurnLimit(REPORTED_TURNS)),
             Some(Keyword::Budget) => return self.end(&turn, &Ended::Budget(REPORTED_BUDGET)),
             Some(Keyword::Slow(pause)) if self.wait(pause)? == Waited::Interrupted => {
-                let interruption = self.lines.interruption();
-                self.say(&interruption)?;
-                return self.end(&turn, &Ended::Interrupted);
+                return self.interrupted(&turn);
             }
             Some(Keyword::Flood) => self.flood()?,
             Some(Keyword::Junk) => self.junk()?,
@@ -184,6 +189,13 @@ impl<Out: Write, Complaints: Write> Conversation<Out, Complaints> {
         }
         let answer = match keyword {
             Some(Keyword::Big(count)) => words::paragraphs(count),
+            Some(Keyword::Tool) => {
+                turn.model_calls = 2;
+                match self.call_tools(&turn, text)? {
+                    Some(answer) => answer,
+                    None => return self.interrupted(&turn),
+                }
+            }
             _ => words::answer(text, &self.transcript.memory, &self.system_prompt),
         };
         self.answer(&mut turn, text, &answer, keyword)
@@ -233,6 +245,12 @@ impl<Out: Write, Complaints: Write> Conversation<Out, Complaints> {
         let line = self.lines.refusal(turn, refusal);
         self.say(&line)?;
         self.end(turn, &Ended::Refused(refusal))
+    }
+
+    fn interrupted(&mut self, turn: &Turn) -> Result<&'static str, End> {
+        let interruption = self.lines.interruption();
+        self.say(&interruption)?;
+        self.end(turn, &Ended::Interrupted)
     }
 
     fn end(&mut self, turn: &Turn, ended: &Ended) -> Result<&'static str, End> {
@@ -288,10 +306,7 @@ impl<Out: Write, Complaints: Write> Conversation<Out, Complaints> {
         loop {
             let left = until.saturating_duration_since(Instant::now());
             match self.inbox.recv_timeout(left) {
-                Ok(Incoming::User(text, key)) if self.held.len() < HELD => self.held.push((text, key)),
-                Ok(Incoming::User(..)) => {
-                    return Err(End::Failed(format!("Error: more than {HELD} messages while a turn ran")));
-                }
+                Ok(Incoming::User(text, key)) => self.hold(text, key)?,
                 Ok(other) => {
                     if self.aside(other)? {
                         return Ok(Waited::Interrupted);
@@ -306,7 +321,16 @@ impl<Out: Write, Complaints: Write> Conversation<Out, Complaints> {
         }
     }
 
-    fn say(&mut self, line: &Value) -> Result<(), End> {
+    /// Keeps a message that came in between for the next turn.
+    pub(super) fn hold(&mut self, text: String, key: Option<String>) -> Result<(), End> {
+        if self.held.len() >= HELD {
+            return Err(End::Failed(format!("Error: more than {HELD} messages while a turn ran")));
+        }
+        self.held.push((text, key));
+        Ok(())
+    }
+
+    pub(super) fn say(&mut self, line: &Value) -> Result<(), End> {
         serde_json::to_writer(&mut self.stdout, line).map_err(io::Error::from)?;
         self.stdout.write_all(b"\n")?;
         Ok(())

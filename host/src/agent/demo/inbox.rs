@@ -22,6 +22,8 @@ pub(super) enum Incoming {
     User(String, Option<String>),
     /// Request id and subtype.
     Control(String, String),
+    /// The answer to a request that was put to a server in the host: its id, and the server's message unless it was refused.
+    Response(String, Option<Value>),
     /// Not JSON; so many bytes of it.
     Malformed(usize),
     /// Nothing that is acted upon.
@@ -43,6 +45,10 @@ impl Incoming {
             Some("control_request") => Self::Control(
                 text(&line_value["request_id"]).unwrap_or_default(),
                 text(&line_value["request"]["subtype"]).unwrap_or_default(),
+            ),
+            Some("control_response") => Self::Response(
+                text(&line_value["response"]["request_id"]).unwrap_or_default(),
+                line_value["response"]["response"].get("mcp_response").cloned(),
             ),
             _ => Self::Other,
         }

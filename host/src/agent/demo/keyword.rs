@@ -1,4 +1,4 @@
-//! The words that make the demo agent misbehave, as agents and networks do.
+//! The words that make the demo agent do more than answer: call tools, and misbehave as agents and networks do.
 
 use std::time::Duration;
 
@@ -36,6 +36,8 @@ pub(super) enum Keyword {
     Budget,
     /// Reports that the API refused.
     Refusal(&'static Refusal),
+    /// Calls tools of the host's, and answers with what they said.
+    Tool,
     /// Answers after that time.
     Slow(Duration),
     /// Answers with so many paragraphs.
@@ -84,7 +86,8 @@ pub(super) const TOO_LONG: Refusal = Refusal {
 };
 
 /// Every keyword and what it does, for the list that `help` shows.
-pub(super) const LISTED: [(&str, &str); 18] = [
+pub(super) const LISTED: [(&str, &str); 19] = [
+    ("demo:tool <name> <json>", "calls one of the bot's tools with that input and shows what it answers"),
     ("demo:slow=<ms>", "answers after that many milliseconds"),
     ("demo:big=<n>", "answers with n paragraphs"),
     ("demo:hang", "begins a turn and never ends it"),
@@ -123,6 +126,7 @@ fn keyword(word: &str) -> Option<Keyword> {
         |(name, value)| (name, value.parse::<u64>().ok()),
     );
     Some(match (name, value) {
+        ("tool", None) => Keyword::Tool,
         ("hang", None) => Keyword::Hang,
         ("hang-start", None) => Keyword::HangStart,
         ("die", None) => Keyword::Die,

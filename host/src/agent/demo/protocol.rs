@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::{keyword::Refusal, transcript::Usage};
+use super::{keyword::Refusal, tools::Server, transcript::Usage};
 use crate::id::Timestamp;
 
 /// The one model there is.
@@ -33,7 +33,7 @@ pub(super) struct Lines {
     pub(super) working_dir: PathBuf,
     pub(super) config_dir: Option<PathBuf>,
     pub(super) permission_mode: String,
-    pub(super) mcp_servers: Vec<String>,
+    pub(super) mcp_servers: Vec<Server>,
     /// How many results this process has written.
     pub(super) results: u64,
 }
@@ -44,6 +44,8 @@ pub(super) struct Turn {
     pub(super) began: Instant,
     /// The sender's keys of the messages that it answers.
     pub(super) keys: Vec<String>,
+    /// How many times a model would have been called.
+    pub(super) model_calls: u32,
     /// Tokens of this turn.
     pub(super) usage: Usage,
     /// Tokens of the whole conversation, this turn included.
@@ -53,16 +55,14 @@ pub(super) struct Turn {
 impl Lines {
     /// Each turn's first line.
     pub(super) fn init(&self) -> Value {
-        let servers = self.mcp_servers.iter();
-        // They are not used, which for a host is the same as servers that could not be reached.
-        let servers: Vec<_> = servers.map(|name| json!({ "name": name, "status": "failed" })).collect();
+        let servers: Vec<_> = self.mcp_servers.iter().map(Server::shown).collect();
         let config_dir = self.config_dir.as_deref().unwrap_or(Path::new(""));
         json!({
             "type": "system",
             "subtype": "init",
             "cwd": self.working_dir,
             "session_id": self.session,
-            "tools": [],
+            "tools": self.tools().collect::<Vec<_>>(),
             "mcp_servers": servers,
             "model": MODEL,
             "permissionMode": self.permission_mode,
@@ -90,6 +90,11 @@ impl Lines {
             "ultrathink_typed_raises": false,
             "view_mode": "default",
         })
+    }
+
+    /// The tools that there are, as the model knows them.
+    pub(super) fn tools(&self) -> impl Iterator<Item = String> {
+        self.mcp_servers.iter().flat_map(Server::names)
     }
 
     /// A piece of an answer.
@@ -221,6 +226,7 @@ impl Lines {
         match ended {
             Ended::Answered(text) => {
                 line["result"] = json!(text);
+                line["num_turns"] = json!(turn.model_calls);
                 line["api_error_status"] = Value::Null;
                 for key in ["ttft_ms", "ttft_stream_ms", "time_to_request_ms", "first_content_frame_ms"] {
                     line[key] = json!(milliseconds);

@@ -13,6 +13,7 @@ use super::*;
 
 mod faults;
 mod shapes;
+mod tools;
 
 const STREAMS: [&str; 6] =
     ["-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose"];
@@ -120,6 +121,47 @@ impl Write for Shown {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// A process that is talked with while it runs.
+struct Talk {
+    to_agent: SyncSender<String>,
+    from_agent: Receiver<String>,
+    running: thread::JoinHandle<u8>,
+    _config_dir: TempDir,
+}
+
+impl Talk {
+    fn begin(more: &[&str]) -> Self {
+        let config_dir = tempfile::tempdir().unwrap();
+        let patient = Environment { longest_wait: LONGEST_WAIT, ..environment(config_dir.path()) };
+        let (to_agent, lines) = mpsc::sync_channel(8);
+        let (shown, from_agent) = mpsc::sync_channel(64);
+        let arguments: Vec<String> = STREAMS.iter().chain(more).map(ToString::to_string).collect();
+        let running = thread::spawn(move || {
+            let stdin = io::BufReader::new(Piped { lines, rest: VecDeque::new() });
+            run(&arguments, &patient, stdin, Shown(shown, Vec::new()), io::sink())
+        });
+        Self { to_agent, from_agent, running, _config_dir: config_dir }
+    }
+
+    fn say(&self, lines: String) {
+        self.to_agent.send(lines).unwrap();
+    }
+
+    fn next(&self) -> Value {
+        let line = self.from_agent.recv_timeout(Duration::from_secs(30)).unwrap();
+        serde_json::from_str(&line).unwrap()
+    }
+
+    fn until(&self, kind: &str) -> Value {
+        std::iter::repeat_with(|| self.next()).find(|line| line["type"] == kind).unwrap()
+    }
+
+    fn end(self) -> u8 {
+        drop(self.to_agent);
+        self.running.join().unwrap()
     }
 }
 
@@ -301,34 +343,16 @@ fn control_requests_are_answered_without_a_turn() {
 
 #[test]
 fn an_interrupt_ends_a_slow_turn_and_what_came_meanwhile_is_one_turn_after_it() {
-    let config_dir = tempfile::tempdir().unwrap();
-    let patient = Environment { longest_wait: LONGEST_WAIT, ..environment(config_dir.path()) };
-    let (to_agent, lines) = mpsc::sync_channel(8);
-    let (shown, from_agent) = mpsc::sync_channel(64);
-    let running = thread::spawn(move || {
-        let arguments = STREAMS.map(str::to_owned);
-        let stdin = io::BufReader::new(Piped { lines, rest: VecDeque::new() });
-        run(&arguments, &patient, stdin, Shown(shown, Vec::new()), io::sink())
-    });
+    let talk = Talk::begin(&[]);
     let interrupt =
         json!({ "type": "control_request", "request_id": "i", "request": { "subtype": "interrupt" } });
-    let until = |kind: &str| {
-        loop {
-            let line = from_agent.recv_timeout(Duration::from_secs(30)).unwrap();
-            let line: Value = serde_json::from_str(&line).unwrap();
-            if line["type"] == kind {
-                return line;
-            }
-        }
-    };
-    to_agent.send(user("demo:slow=600000")).unwrap();
-    until("system");
-    to_agent.send(user("two") + &user("three") + &format!("{interrupt}\n")).unwrap();
-    assert_eq!(until("result")["terminal_reason"], "aborted_streaming");
-    let next = until("result");
+    talk.say(user("demo:slow=600000"));
+    talk.until("system");
+    talk.say(user("two") + &user("three") + &format!("{interrupt}\n"));
+    assert_eq!(talk.until("result")["terminal_reason"], "aborted_streaming");
+    let next = talk.until("result");
     assert!(next["result"].as_str().unwrap().contains("“two three”"), "{next}");
-    drop(to_agent);
-    assert_eq!(running.join().unwrap(), 0);
+    assert_eq!(talk.end(), 0);
 }
 
 #[test]

@@ -17,7 +17,12 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::*;
+use super::{
+    connection::{Proxy, Roots, TRIES, jittered, pool},
+    *,
+};
+
+mod room;
 
 const KEY: &str = "2-1muC7xQRVUXg";
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -104,7 +109,7 @@ fn client() -> Client {
 }
 
 /// The error in full, with all its causes, after a check that none of it holds the key.
-fn told(error: &PostError) -> String {
+fn told(error: &RequestError) -> String {
     let mut text = format!("{error} {error:?}");
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
@@ -119,7 +124,7 @@ async fn post_to(
     status: u16,
     headers: &'static [(&'static str, &'static str)],
     body: &'static str,
-) -> PostError {
+) -> RequestError {
     let double = Double::answering(status, headers, body).await;
     let error = client().post_html(&double.target(), "hi").await.unwrap_err();
     told(&error);
@@ -145,7 +150,7 @@ async fn a_message_is_sent_as_html_and_its_id_is_read() {
 async fn a_machine_without_root_certificates_reaches_a_campfire_over_plain_http() {
     let double = Double::answering(201, &[], "").await;
     let mut client = client();
-    client.local = connections(TIMEOUT, Proxy::None, Roots::None).unwrap();
+    client.local = pool(TIMEOUT, Proxy::None, Roots::None).unwrap();
     client.post_html(&double.target(), "hi").await.unwrap();
     double.only_request();
 }
@@ -222,28 +227,28 @@ async fn a_server_without_boosts_is_told_from_one_that_refuses() {
     for status in [404, 405] {
         let double = Double::answering(status, &[], "").await;
         let error = client().boost(&double.target(), MessageId(1), "👀").await.unwrap_err();
-        assert!(matches!(error, PostError::Unsupported), "{error:?}");
+        assert!(matches!(error, RequestError::Unsupported(Feature::Boosts)), "{error:?}");
     }
     let double = Double::answering(302, &[("location", "/session/new")], "").await;
     let error = client().boost(&double.target(), MessageId(1), "👀").await.unwrap_err();
-    assert!(matches!(error, PostError::BadKey), "{error:?}");
+    assert!(matches!(error, RequestError::BadKey), "{error:?}");
 }
 
 #[tokio::test]
 async fn every_refusal_has_its_name() {
-    assert!(matches!(post_to(404, &[], "").await, PostError::RoomUnknown { room: RoomId(7) }));
-    assert!(matches!(post_to(422, &[], "").await, PostError::Blank));
-    assert!(matches!(post_to(429, &[], "").await, PostError::Banned));
-    assert!(matches!(post_to(400, &[], "").await, PostError::Rejected { status: 400 }));
+    assert!(matches!(post_to(404, &[], "").await, RequestError::RoomUnknown { room: RoomId(7) }));
+    assert!(matches!(post_to(422, &[], "").await, RequestError::Blank));
+    assert!(matches!(post_to(429, &[], "").await, RequestError::Banned));
+    assert!(matches!(post_to(400, &[], "").await, RequestError::Rejected { status: 400 }));
     let page = post_to(200, &[("content-type", "text/html")], "<html>Upgrade your browser</html>").await;
-    assert!(matches!(page, PostError::NotCampfire { status: 200 }));
-    assert!(matches!(post_to(500, &[], "oops").await, PostError::Uncertain { cause: None, .. }));
-    assert!(matches!(post_to(302, &[("location", "/session/new")], "").await, PostError::BadKey));
-    assert!(matches!(post_to(302, &[], "").await, PostError::BadKey));
+    assert!(matches!(page, RequestError::NotCampfire { status: 200 }));
+    assert!(matches!(post_to(500, &[], "oops").await, RequestError::Uncertain { cause: None, .. }));
+    assert!(matches!(post_to(302, &[("location", "/session/new")], "").await, RequestError::BadKey));
+    assert!(matches!(post_to(302, &[], "").await, RequestError::BadKey));
     let secret = "https://chat.example/rooms/7/2-1muC7xQRVUXg/messages";
     let headers: &'static [_] = Box::leak(Box::new([("location", secret)]));
     match post_to(301, headers, "").await {
-        PostError::Redirected { to } => assert_eq!(&*to, "https://chat.example"),
+        RequestError::Redirected { to } => assert_eq!(&*to, "https://chat.example"),
         other => panic!("{other:?}"),
     }
 }
@@ -260,7 +265,7 @@ async fn an_answer_that_does_not_come_in_time_leaves_it_uncertain() {
     });
     let error = client.post_html(&target, "hi").await.unwrap_err();
     assert!(told(&error).contains("none in time"), "{error:?}");
-    assert!(matches!(error, PostError::Uncertain { .. }));
+    assert!(matches!(error, RequestError::Uncertain { .. }));
     silent.await.unwrap();
 }
 
@@ -310,7 +315,7 @@ async fn a_server_that_is_not_there_is_tried_four_times() {
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let error = client().post_html(&target(base(socket.local_addr().unwrap())), "hi").await.unwrap_err();
-    assert!(matches!(error, PostError::NotSent { tries: TRIES, .. }), "{error:?}");
+    assert!(matches!(error, RequestError::NotSent { tries: TRIES, .. }), "{error:?}");
     told(&error);
 }
 
@@ -320,13 +325,13 @@ async fn the_timeout_bounds_the_tries_too() {
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let target = target(base(socket.local_addr().unwrap()));
     let error = Client::new(Duration::from_millis(200)).unwrap().post_html(&target, "hi").await.unwrap_err();
-    assert!(matches!(error, PostError::NotSent { tries: 1 | 2, .. }), "{error:?}");
+    assert!(matches!(error, RequestError::NotSent { tries: 1 | 2, .. }), "{error:?}");
 }
 
 #[test]
 fn a_base_that_can_carry_no_path_is_refused() {
     let target = target(Url::parse("mailto:a@b.example").unwrap());
-    assert!(matches!(target.messages(), Err(PostError::BadBase)));
+    assert!(matches!(target.messages(), Err(RequestError::BadBase)));
 }
 
 #[test]

@@ -41,7 +41,7 @@ data_dir = "x"
 [bots.echo]
 plugin = "echo"
 while-busy = "queue"
-http = []
+timers = []
 memory = "1MiB"
 limits = { memroy = "1MiB" }
 bugdet-usd.turn = 1
@@ -112,7 +112,7 @@ model = ""
 builtin-tools = [""]
 budget-usd.turn = 0
 session-ttl = "500ms"
-limits = { memory = -1, call-time = "61s" }
+limits = { memory = -1, tables = 999, compute = "61s", call-time = "61s", host-calls = 9, log-lines = 10_001 }
 settings = { a.b = [1.0, nan] }
 [bots.-b]
 [bots.c]

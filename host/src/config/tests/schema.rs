@@ -11,7 +11,13 @@ fn the_schema_takes_what_is_right_and_refuses_what_is_not() {
     };
     assert!(fits(SAMPLE));
     assert!(fits("bots.a = { plugin = 'a', limits.memory = 1048576, settings.any = [1] }"));
+    assert!(fits(
+        "bots.a = { plugin = 'a', http.'a.example:8443' = { private = true, headers.x-key = '${KEY}' }, http.b = {} }"
+    ));
     for wrong in [
+        "bots.a = { plugin = 'a', http = ['a.example'] }",
+        "bots.a = { plugin = 'a', http.'a.example' = { privat = true } }",
+        "bots.a = { plugin = 'a', http.'a.example'.headers.x-key = 1 }",
         "",
         "bots = {}",
         "bots.a = {}",
@@ -44,7 +50,9 @@ fn the_schema_describes_every_key_and_knows_the_defaults() {
     let schema = schema();
     let mut found = Vec::new();
     undescribed(&schema, "", &mut found);
-    undescribed(&schema["properties"]["bots"]["additionalProperties"], "bots", &mut found);
+    let bot = &schema["properties"]["bots"]["additionalProperties"];
+    undescribed(bot, "bots", &mut found);
+    undescribed(&bot["properties"]["http"]["additionalProperties"], "http", &mut found);
     assert!(found.is_empty(), "{found:?}");
     assert_eq!(schema["properties"]["host"]["properties"]["listen"]["default"], "127.0.0.1:8787");
     assert_eq!(

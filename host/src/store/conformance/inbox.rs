@@ -70,7 +70,8 @@ pub(in crate::store) async fn a_delivery_that_differs_is_no_duplicate(store: &dy
         NewEvent { content_hash: [8; 32], ..message(1) },
         NewEvent { kind: "edit".to_owned(), ..message(1) },
         NewEvent { lane: lane("b", 1), ..message(1) },
-        NewEvent { message: MessageId(2), ..message(1) },
+        NewEvent { message: Some(MessageId(2)), ..message(1) },
+        NewEvent { message: None, ..message(1) },
         NewEvent { received_at: later, ..message(1) },
     ] {
         assert_eq!(accept(store, &other).await, Acceptance::Fresh, "{other:?}");

@@ -1,7 +1,7 @@
 //! Leases: one holder, takeover, fencing.
 
 use super::*;
-use crate::store::{End, PartState, SessionChange, StoreError};
+use crate::store::{End, PartState, Release, SessionChange, StoreError};
 
 pub(in crate::store) async fn a_lane_has_one_holder_until_its_lease_expires(store: &dyn Store) {
     let (one, other, lane) = (HostId::random(), HostId::random(), lane("a", 1));
@@ -46,7 +46,7 @@ pub(in crate::store) async fn an_expired_lease_that_nobody_took_still_works(stor
 pub(in crate::store) async fn an_idle_lane_is_released_and_its_lease_is_void(store: &dyn Store) {
     let (host, lane) = (HostId::random(), lane("a", 1));
     let lease = store.lease(&lane, host, NOW, at(60)).await.unwrap().unwrap();
-    assert!(store.release_if_idle(&lease).await.unwrap());
+    assert_eq!(store.release_if_idle(&lease).await.unwrap(), Release::Idle);
     assert!(matches!(store.release_if_idle(&lease).await, Err(StoreError::LeaseLost(lost)) if lost == lane));
     let again = store.lease(&lane, host, NOW, at(60)).await.unwrap().unwrap();
     assert!(again.token > lease.token, "even the same host gets a new token");
@@ -56,11 +56,11 @@ pub(in crate::store) async fn an_idle_lane_is_released_and_its_lease_is_void(sto
 pub(in crate::store) async fn a_lane_with_an_unfinished_event_is_not_released(store: &dyn Store) {
     let lease = take(store, &lane("a", 1)).await;
     accept(store, &message(1)).await;
-    assert!(!store.release_if_idle(&lease).await.unwrap(), "an event waits");
+    assert_eq!(store.release_if_idle(&lease).await.unwrap(), Release::Kept, "an event waits");
     let begun = store.begin(&lease, NOW).await.unwrap().unwrap();
-    assert!(!store.release_if_idle(&lease).await.unwrap(), "an event runs");
+    assert_eq!(store.release_if_idle(&lease).await.unwrap(), Release::Kept, "an event runs");
     finish(store, &lease, begun.event, NOW).await;
-    assert!(store.release_if_idle(&lease).await.unwrap());
+    assert_eq!(store.release_if_idle(&lease).await.unwrap(), Release::Idle);
 }
 
 pub(in crate::store) async fn no_write_with_a_lost_lease_changes_anything(store: &dyn Store) {
@@ -69,13 +69,13 @@ pub(in crate::store) async fn no_write_with_a_lost_lease_changes_anything(store:
     let old = take(store, &lane).await;
     let event = store.begin(&old, NOW).await.unwrap().unwrap().event;
     let set = |number| SessionChange::Set(session(number), at(3_600));
-    store.record_parts(&old, event, vec!["one".to_owned()], set(1)).await.unwrap();
+    store.record_parts(&old, event, vec!["one".to_owned()], End::Done, set(1)).await.unwrap();
     let current = store.lease(&lane, HostId::random(), at(60), at(120)).await.unwrap().unwrap();
 
     let row = journal_row(&old, event, NOW);
     for refused in [
         store.begin(&old, NOW).await.map(drop),
-        store.record_parts(&old, event, vec!["two".to_owned()], set(2)).await,
+        store.record_parts(&old, event, vec!["two".to_owned()], End::Done, set(2)).await,
         store.mark_part(&old, event, 0, PartState::Failed).await,
         store.finish(&old, event, End::Failed, set(3), row).await,
         store.release_if_idle(&old).await.map(drop),
@@ -100,8 +100,8 @@ pub(in crate::store) async fn a_token_is_never_given_out_twice(store: &dyn Store
         last = lease.token;
         // Released, swept away after it expired, or taken over.
         match round {
-            0 => assert!(store.release_if_idle(&lease).await.unwrap()),
-            1 => assert_eq!(store.sweep(NOW, at(120)).await.unwrap(), 1),
+            0 => assert_eq!(store.release_if_idle(&lease).await.unwrap(), Release::Idle),
+            1 => assert_eq!(sweep(store, NOW, at(120)).await, 1),
             _ => {}
         }
     }

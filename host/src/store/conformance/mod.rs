@@ -6,6 +6,9 @@ pub(super) mod inbox;
 pub(super) mod kv;
 pub(super) mod leases;
 pub(super) mod outbox;
+pub(super) mod oversight;
+pub(super) mod steps;
+pub(super) mod timers;
 pub(super) mod upkeep;
 
 use serde_json::json;
@@ -49,6 +52,40 @@ macro_rules! conformance {
                 only_a_running_event_of_the_lane_takes_parts_and_an_end
                 the_conversation_is_known_from_the_moment_the_answer_is_recorded
             }
+            timers {
+                a_timer_is_set_listed_and_taken_back
+                a_timer_of_the_same_name_replaces_the_one_before
+                rooms_and_bots_have_timers_of_their_own
+                a_room_and_a_bot_have_a_limited_number_of_timers
+                only_what_is_due_is_found_the_longest_due_first
+                a_timer_that_fires_becomes_an_event_of_its_lane_and_is_no_more
+                a_timer_fires_once_however_many_hosts_try
+                a_timer_that_was_set_anew_or_taken_back_does_not_fire
+                a_full_lane_keeps_its_timers
+                a_postponed_timer_is_not_found_until_then
+                firings_are_no_deliveries_and_deliveries_no_firings
+                an_operators_timer_fires_once_for_each_time
+                what_is_settled_never_goes_back
+            }
+            steps {
+                an_event_takes_only_the_steps_of_its_state
+                a_part_becomes_only_what_its_state_allows
+                an_event_is_not_done_before_its_parts_are_settled
+            }
+            oversight {
+                a_paused_lane_takes_messages_and_begins_none
+                a_bot_and_each_of_its_rooms_are_paused_on_their_own
+                a_paused_lane_is_given_back_and_its_messages_kept
+                conversations_are_listed_until_they_expire
+                a_conversation_is_forgotten_at_once_unless_a_turn_uses_it
+                failed_events_are_listed_newest_first_with_what_is_known_of_them
+                an_event_without_an_answer_is_answered_anew_at_the_end_of_its_lane
+                an_answer_that_was_not_posted_is_posted_from_where_it_broke_off
+                a_sentence_about_a_failure_is_not_posted_again
+                what_may_be_in_the_room_is_only_posted_anyway
+                an_event_that_was_given_up_in_the_middle_repeats_nothing
+                what_has_not_failed_is_not_put_back
+            }
             kv {
                 a_key_is_written_read_and_removed
                 a_write_with_a_wrong_expectation_conflicts_and_changes_nothing
@@ -63,7 +100,9 @@ macro_rules! conformance {
             upkeep {
                 a_conversation_lasts_until_it_expires_or_is_forgotten
                 the_journal_is_read_newest_first_and_by_bot
+                tool_calls_are_kept_by_turn_in_their_order
                 a_sweep_removes_what_is_old_and_keeps_what_is_needed
+                messages_and_the_journal_are_kept_each_for_its_own_time
                 a_sweep_does_a_bounded_amount_of_work
                 a_store_that_works_answers_a_ping
             }
@@ -108,7 +147,7 @@ fn message_in(lane: LaneKey, id: u64) -> NewEvent {
     NewEvent {
         id: EventId::new(),
         lane,
-        message: MessageId(id),
+        message: Some(MessageId(id)),
         kind: "message".to_owned(),
         content_hash: [7; 32],
         payload: format!("message {id}"),
@@ -147,6 +186,11 @@ async fn answer_next(store: &dyn Store, lease: &Lease) -> Option<String> {
     let begun = store.begin(lease, NOW).await.unwrap()?;
     finish(store, lease, begun.event, NOW).await;
     Some(begun.payload)
+}
+
+/// How many rows a sweep of everything before a time removes.
+async fn sweep(store: &dyn Store, before: Timestamp, now: Timestamp) -> u64 {
+    store.sweep(super::Horizon { events: before, journal: before }, now).await.unwrap().rows
 }
 
 async fn finish(store: &dyn Store, lease: &Lease, event: EventId, ended_at: Timestamp) {

@@ -13,7 +13,7 @@ async fn running(store: &dyn Store) -> (Lease, Begun) {
 
 async fn record(store: &dyn Store, lease: &Lease, event: EventId, parts: &[&str]) -> Result<(), StoreError> {
     let parts = parts.iter().map(|&part| part.to_owned()).collect();
-    store.record_parts(lease, event, parts, SessionChange::Keep).await
+    store.record_parts(lease, event, parts, End::Done, SessionChange::Keep).await
 }
 
 fn is_out_of_step<T>(result: &Result<T, StoreError>, of: EventId) -> bool {
@@ -116,6 +116,6 @@ pub(in crate::store) async fn the_conversation_is_known_from_the_moment_the_answ
 ) {
     let (lease, Begun { event, .. }) = running(store).await;
     let set = SessionChange::Set(session(5), at(60));
-    store.record_parts(&lease, event, vec!["one".to_owned()], set).await.unwrap();
+    store.record_parts(&lease, event, vec!["one".to_owned()], End::Done, set).await.unwrap();
     assert_eq!(store.begin(&lease, NOW).await.unwrap().unwrap().session, Some(session(5)));
 }

@@ -1,7 +1,9 @@
 //! Sessions, the journal, and the removal of what is old.
 
 use super::*;
-use crate::store::{DUPLICATE_WINDOW, End, KvExpect, KvScope, PartState, SessionChange};
+use crate::store::{
+    DUPLICATE_WINDOW, End, Horizon, KvExpect, KvScope, PartState, SessionChange, ToolCallRow,
+};
 
 const DAY: i64 = 24 * 60 * 60;
 
@@ -29,7 +31,8 @@ pub(in crate::store) async fn a_conversation_lasts_until_it_expires_or_is_forgot
     accept(store, &message(100)).await;
     let event = store.begin(&lease, NOW).await.unwrap().unwrap().event;
     let set = SessionChange::Set(session(3), at(300));
-    store.record_parts(&lease, event, vec!["a".to_owned()], set).await.unwrap();
+    store.record_parts(&lease, event, vec!["a".to_owned()], End::Done, set).await.unwrap();
+    store.mark_part(&lease, event, 0, PartState::Posted(None)).await.unwrap();
     let row = journal_row(&lease, event, NOW);
     store.finish(&lease, event, End::Done, SessionChange::Forget, row).await.unwrap();
     accept(store, &message(101)).await;
@@ -55,13 +58,45 @@ pub(in crate::store) async fn the_journal_is_read_newest_first_and_by_bot(store:
     assert_eq!(store.journal(Some(&"c".into()), 100).await.unwrap(), []);
 }
 
+fn tool_call(turn: &TurnId, index: u32, started_at: Timestamp) -> ToolCallRow {
+    ToolCallRow {
+        turn: turn.clone(),
+        index,
+        tool: "add".to_owned(),
+        input: r#"{"a":"é\u0000"}"#.to_owned(),
+        output: format!("the answer {index}\nof two lines"),
+        error: (index == 1).then(|| "failed".to_owned()),
+        cause: (index == 1).then(|| "it trapped".to_owned()),
+        started_at,
+        duration: std::time::Duration::from_micros(1_234),
+    }
+}
+
+pub(in crate::store) async fn tool_calls_are_kept_by_turn_in_their_order(store: &dyn Store) {
+    let (turn, other) = (TurnId::random(), TurnId::random());
+    // They are recorded when they end, which may be in another order.
+    for (turn, index) in [(&turn, 1), (&other, 0), (&turn, 2), (&turn, 0)] {
+        store.record_tool_call(tool_call(turn, index, NOW)).await.unwrap();
+    }
+    let again = ToolCallRow { output: "another".to_owned(), ..tool_call(&turn, 2, NOW) };
+    store.record_tool_call(again).await.unwrap();
+    let expected: Vec<_> = (0..3).map(|index| tool_call(&turn, index, NOW)).collect();
+    assert_eq!(store.tool_calls(&turn).await.unwrap(), expected);
+    assert_eq!(store.tool_calls(&TurnId::random()).await.unwrap(), []);
+
+    store.record_tool_call(tool_call(&turn, 3, at(DAY))).await.unwrap();
+    assert_eq!(sweep(store, at(1), at(2)).await, 4, "all but the last");
+    assert_eq!(store.tool_calls(&turn).await.unwrap(), [tool_call(&turn, 3, at(DAY))]);
+}
+
 pub(in crate::store) async fn a_sweep_removes_what_is_old_and_keeps_what_is_needed(store: &dyn Store) {
     let lease = take(store, &lane("a", 1)).await;
     // Ended at the start, and on the third day.
     for (id, ended_at) in [(1, NOW), (2, at(3 * DAY))] {
         accept(store, &message(id)).await;
         let event = store.begin(&lease, NOW).await.unwrap().unwrap().event;
-        store.record_parts(&lease, event, vec!["part".to_owned()], SessionChange::Keep).await.unwrap();
+        let parts = vec!["part".to_owned()];
+        store.record_parts(&lease, event, parts, End::Done, SessionChange::Keep).await.unwrap();
         store.mark_part(&lease, event, 0, PartState::Posted(None)).await.unwrap();
         finish(store, &lease, event, ended_at).await;
     }
@@ -72,21 +107,21 @@ pub(in crate::store) async fn a_sweep_removes_what_is_old_and_keeps_what_is_need
     let late = take(store, &unfinished.lane).await;
     let event = store.begin(&late, NOW).await.unwrap().unwrap().event;
     let set = SessionChange::Set(session(1), at(60));
-    store.record_parts(&late, event, vec!["kept".to_owned()], set).await.unwrap();
+    store.record_parts(&late, event, vec!["kept".to_owned()], End::Done, set).await.unwrap();
     let scope = KvScope { bot: "a".into(), room: None };
     store.kv_set(&scope, "k", vec![1], KvExpect::Anything).await.unwrap();
 
     // Whatever `before` says, an event stays for as long as it could be delivered again.
     let last_moment = NOW.after(DUPLICATE_WINDOW);
-    assert_eq!(store.sweep(at(2 * DAY), at(30)).await.unwrap(), 1, "the first journal row");
+    assert_eq!(sweep(store, at(2 * DAY), at(30)).await, 1, "the first journal row");
     assert_eq!(
         accept(store, &NewEvent { received_at: last_moment, ..message(1) }).await,
         Acceptance::Duplicate
     );
 
-    let removed = store.sweep(at(2 * DAY), at(4 * DAY)).await.unwrap();
+    let removed = sweep(store, at(2 * DAY), at(4 * DAY)).await;
     assert_eq!(removed, 4, "the first and the refused event, the session and the idle lane's lease");
-    assert_eq!(store.sweep(at(2 * DAY), at(4 * DAY)).await.unwrap(), 0);
+    assert_eq!(sweep(store, at(2 * DAY), at(4 * DAY)).await, 0);
 
     assert_eq!(accept(store, &message(1)).await, Acceptance::Fresh, "it is forgotten");
     assert_eq!(accept(store, &message(2)).await, Acceptance::Duplicate, "it is not");
@@ -97,11 +132,29 @@ pub(in crate::store) async fn a_sweep_removes_what_is_old_and_keeps_what_is_need
     assert_eq!(begun.parts.len(), 1);
 }
 
+pub(in crate::store) async fn messages_and_the_journal_are_kept_each_for_its_own_time(store: &dyn Store) {
+    let lease = take(store, &lane("a", 1)).await;
+    accept(store, &message(1)).await;
+    answer_next(store, &lease).await;
+    let swept = store.sweep(Horizon { events: at(DAY), journal: NOW }, at(4 * DAY)).await.unwrap();
+    assert_eq!(swept.rows, 2, "the event and the lease");
+    assert_eq!(store.journal(None, 10).await.unwrap().len(), 1);
+    let lease = take(store, &lane("a", 1)).await;
+    accept(store, &message(2)).await;
+    answer_next(store, &lease).await;
+    assert_eq!(
+        store.sweep(Horizon { events: NOW, journal: at(DAY) }, at(30)).await.unwrap().rows,
+        2,
+        "the rows"
+    );
+    assert_eq!(accept(store, &message(2)).await, Acceptance::Duplicate);
+}
+
 pub(in crate::store) async fn a_sweep_does_a_bounded_amount_of_work(store: &dyn Store) {
     let refused = (1..=2_500).map(|id| store.accept(message(id), 0));
     futures_util::future::join_all(refused).await;
     let mut calls = Vec::new();
-    while let removed @ 1.. = store.sweep(at(2 * DAY), at(4 * DAY)).await.unwrap() {
+    while let removed @ 1.. = sweep(store, at(2 * DAY), at(4 * DAY)).await {
         calls.push(removed);
     }
     assert_eq!(calls.iter().sum::<u64>(), 2_500);

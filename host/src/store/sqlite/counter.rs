@@ -8,6 +8,8 @@ use super::StoreError;
 pub(super) const LEASE_TOKEN: &str = "lease-token";
 /// Versions of kv entries, over all bots.
 pub(super) const KV_VERSION: &str = "kv-version";
+/// Versions of timers, over all bots.
+pub(super) const TIMER_VERSION: &str = "timer-version";
 /// Written to learn whether writing works.
 pub(super) const PING: &str = "ping";
 

@@ -5,9 +5,9 @@ use uuid::Uuid;
 
 use super::{
     super::DUPLICATE_WINDOW, Acceptance, Begun, End, JournalRow, Lease, NewEvent, SessionChange, StoreError,
-    journal, lanes, outbox, sessions,
+    journal, lanes, outbox, pauses, sessions,
 };
-use crate::id::{BotName, EventId, LaneKey, RoomId, Timestamp};
+use crate::id::{EventId, LaneKey, Timestamp};
 
 /// Whether the same was taken before. Later times count too: a clock may have been set back.
 pub(super) const FIND_DUPLICATE: &str = "SELECT 1 FROM event
@@ -17,11 +17,15 @@ pub(super) const FIND_DUPLICATE: &str = "SELECT 1 FROM event
 pub(super) const COUNT_UNFINISHED: &str = "SELECT count(*) FROM
     (SELECT 1 FROM event WHERE bot = ?1 AND room = ?2 AND ended_at IS NULL LIMIT ?3)";
 /// The lane's oldest unfinished event.
-pub(super) const FIND_OLDEST: &str = "SELECT sequence, id, attempt, payload, received_at FROM event
+pub(super) const FIND_OLDEST: &str =
+    "SELECT sequence, id, attempt, earlier, payload, received_at, verdict FROM event
     WHERE bot = ?1 AND room = ?2 AND ended_at IS NULL ORDER BY sequence LIMIT 1";
-/// The lanes that have unfinished events.
+/// The lanes that have unfinished events and are not paused.
 pub(super) const FIND_LANES: &str = "SELECT bot, room FROM event
-    WHERE ended_at IS NULL GROUP BY bot, room ORDER BY min(sequence)";
+    WHERE ended_at IS NULL
+      AND NOT EXISTS (SELECT 1 FROM pause WHERE pause.bot = event.bot AND pause.room IS NULL)
+      AND NOT EXISTS (SELECT 1 FROM pause WHERE pause.bot = event.bot AND pause.room = event.room)
+    GROUP BY bot, room ORDER BY min(sequence)";
 
 /// See [`Store::accept`](super::Store::accept).
 pub(super) fn accept(
@@ -29,11 +33,10 @@ pub(super) fn accept(
     event: &NewEvent,
     queue_limit: u32,
 ) -> Result<Acceptance, StoreError> {
-    let (bot, message) = (event.lane.bot.as_str(), event.message.0.cast_signed());
     let since = event.received_at.before(DUPLICATE_WINDOW);
     let is_duplicate = connection.prepare_cached(FIND_DUPLICATE)?.exists(params![
-        bot,
-        message,
+        event.lane.bot.as_str(),
+        message(event),
         event.kind,
         event.content_hash,
         since.0
@@ -41,8 +44,14 @@ pub(super) fn accept(
     if is_duplicate {
         return Ok(Acceptance::Duplicate);
     }
-    let is_full = count_unfinished(connection, &event.lane, queue_limit)? >= queue_limit;
-    let (state, ended_at) = if is_full { ("refused", Some(event.received_at.0)) } else { ("waiting", None) };
+    let is_full = is_full(connection, &event.lane, queue_limit)?;
+    insert(connection, event, !is_full)?;
+    Ok(if is_full { Acceptance::Refused } else { Acceptance::Fresh })
+}
+
+/// Adds an event, to run or for the record.
+pub(super) fn insert(connection: &Connection, event: &NewEvent, to_run: bool) -> Result<(), StoreError> {
+    let (state, ended_at) = if to_run { ("waiting", None) } else { ("refused", Some(event.received_at.0)) };
     connection
         .prepare_cached(
             "INSERT INTO event
@@ -51,9 +60,9 @@ pub(super) fn accept(
         )?
         .execute(params![
             event.id.0.as_bytes(),
-            bot,
+            event.lane.bot.as_str(),
             event.lane.room.0.cast_signed(),
-            message,
+            message(event),
             event.kind,
             event.content_hash,
             event.payload,
@@ -61,17 +70,23 @@ pub(super) fn accept(
             state,
             ended_at,
         ])?;
-    Ok(if is_full { Acceptance::Refused } else { Acceptance::Fresh })
+    Ok(())
+}
+
+/// Whether the lane takes no further event.
+pub(super) fn is_full(connection: &Connection, lane: &LaneKey, queue_limit: u32) -> Result<bool, StoreError> {
+    Ok(count_unfinished(connection, lane, queue_limit)? >= queue_limit)
+}
+
+/// The column `message`. Campfire counts from 1, so 0 is free for "none".
+fn message(event: &NewEvent) -> i64 {
+    event.message.map_or(0, |message| message.0.cast_signed())
 }
 
 /// See [`Store::unfinished_lanes`](super::Store::unfinished_lanes).
 pub(super) fn unfinished_lanes(connection: &Connection) -> Result<Vec<LaneKey>, StoreError> {
     let mut statement = connection.prepare_cached(FIND_LANES)?;
-    let lanes = statement.query_map([], |row| {
-        let bot: String = row.get(0)?;
-        let room: i64 = row.get(1)?;
-        Ok(LaneKey { bot: BotName(bot.into()), room: RoomId(room.cast_unsigned()) })
-    })?;
+    let lanes = statement.query_map([], |row| lanes::read(row, 0))?;
     Ok(lanes.collect::<Result<_, _>>()?)
 }
 
@@ -83,25 +98,28 @@ pub(super) fn begin(
 ) -> Result<Option<Begun>, StoreError> {
     lanes::check(connection, lease)?;
     let lane = &lease.lane;
-    let oldest: Option<(i64, [u8; 16], u32, String, i64)> = connection
-        .prepare_cached(FIND_OLDEST)?
-        .query_row(params![lane.bot.as_str(), lane.room.0.cast_signed()], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
-        })
-        .optional()?;
-    let Some((sequence, id, attempts_before, payload, received_at)) = oldest else { return Ok(None) };
-    let attempt = attempts_before.saturating_add(1);
+    if pauses::covers(connection, lane)? {
+        return Ok(None);
+    }
+    let mut statement = connection.prepare_cached(FIND_OLDEST)?;
+    let mut oldest = statement.query(params![lane.bot.as_str(), lane.room.0.cast_signed()])?;
+    let Some(row) = oldest.next()? else { return Ok(None) };
+    let (sequence, before, earlier): (i64, u32, u32) = (row.get(0)?, row.get(2)?, row.get(3)?);
+    let (attempt, verdict) = (before.saturating_add(1), row.get::<_, Option<String>>(6)?);
+    let begun = Begun {
+        event: EventId(Uuid::from_bytes(row.get(1)?)),
+        attempt,
+        tries: attempt.saturating_sub(earlier),
+        payload: row.get(4)?,
+        received_at: Timestamp(row.get(5)?),
+        session: sessions::of_lane(connection, lane, now)?,
+        parts: outbox::parts(connection, sequence)?,
+        verdict: verdict.map(|verdict| end(&verdict)),
+    };
     connection
         .prepare_cached("UPDATE event SET state = 'running', attempt = ?2 WHERE sequence = ?1")?
         .execute(params![sequence, attempt])?;
-    Ok(Some(Begun {
-        event: EventId(Uuid::from_bytes(id)),
-        attempt,
-        payload,
-        received_at: Timestamp(received_at),
-        session: sessions::of_lane(connection, lane, now)?,
-        parts: outbox::parts(connection, sequence)?,
-    }))
+    Ok(Some(begun))
 }
 
 /// See [`Store::finish`](super::Store::finish).
@@ -114,15 +132,14 @@ pub(super) fn finish(
     row: &JournalRow,
 ) -> Result<(), StoreError> {
     let sequence = running(connection, lease, event)?;
-    let state = match end {
-        End::Done => "done",
-        End::Failed => "failed",
-    };
+    if end == End::Done && outbox::has_unsettled(connection, sequence)? {
+        return Err(StoreError::OutOfStep { event, problem: "a part of its answer is not settled" });
+    }
     // Never before it was received: the time it may be swept depends on it, and duplicates are recognised until then.
     connection
         .prepare_cached("UPDATE event SET state = ?2, ended_at = max(?3, received_at) WHERE sequence = ?1")?
-        .execute(params![sequence, state, row.ended_at.0])?;
-    sessions::change(connection, &lease.lane, session)?;
+        .execute(params![sequence, word(end), row.ended_at.0])?;
+    sessions::change_after_turn(connection, &lease.lane, session)?;
     journal::insert(connection, row)
 }
 
@@ -139,6 +156,19 @@ pub(super) fn running(connection: &Connection, lease: &Lease, event: EventId) ->
         })
         .optional()?
         .ok_or(StoreError::OutOfStep { event, problem: "it is not running in this lane" })
+}
+
+/// How an end is stored.
+pub(super) fn word(end: End) -> &'static str {
+    match end {
+        End::Done => "done",
+        End::Failed => "failed",
+    }
+}
+
+/// The end that is stored as this; the schema allows no third.
+pub(super) fn end(word: &str) -> End {
+    if word == "done" { End::Done } else { End::Failed }
 }
 
 /// Whether the lane has anything to do.

@@ -1,10 +1,10 @@
 //! The journal: one row a turn, in the order the turns ended.
 
-use rusqlite::{Connection, Row, params, types::Type};
+use rusqlite::{Connection, OptionalExtension, Row, params, types::Type};
 use uuid::Uuid;
 
-use super::{super::JOURNAL_ROWS, JournalRow, StoreError};
-use crate::id::{BotName, EventId, LaneKey, RoomId, Timestamp, TurnId};
+use super::{super::JOURNAL_ROWS, JournalRow, StoreError, lanes};
+use crate::id::{BotName, EventId, Timestamp, TurnId};
 
 /// The newest rows of one bot.
 pub(super) const NEWEST_OF_BOT: &str =
@@ -14,6 +14,11 @@ pub(super) const NEWEST_OF_BOT: &str =
 pub(super) const NEWEST: &str =
     "SELECT turn, event, bot, room, attempt, started_at, ended_at, outcome, details
     FROM journal ORDER BY sequence DESC LIMIT ?1";
+
+/// The newest row of an event.
+pub(super) const NEWEST_OF_EVENT: &str =
+    "SELECT turn, event, bot, room, attempt, started_at, ended_at, outcome, details
+    FROM journal WHERE event = ?1 ORDER BY sequence DESC LIMIT 1";
 
 /// See [`Store::journal`](super::Store::journal).
 pub(super) fn newest(
@@ -28,6 +33,12 @@ pub(super) fn newest(
         None => statement.query_map([limit], read)?,
     };
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The newest row of an event.
+pub(super) fn of_event(connection: &Connection, event: EventId) -> Result<Option<JournalRow>, StoreError> {
+    let mut statement = connection.prepare_cached(NEWEST_OF_EVENT)?;
+    Ok(statement.query_row([event.0.as_bytes()], read).optional()?)
 }
 
 /// Adds a row.
@@ -53,13 +64,11 @@ pub(super) fn insert(connection: &Connection, row: &JournalRow) -> Result<(), St
 
 fn read(row: &Row<'_>) -> rusqlite::Result<JournalRow> {
     let turn: String = row.get(0)?;
-    let bot: String = row.get(2)?;
-    let room: i64 = row.get(3)?;
     let details: String = row.get(8)?;
     Ok(JournalRow {
         turn: TurnId(turn.into()),
         event: EventId(Uuid::from_bytes(row.get(1)?)),
-        lane: LaneKey { bot: BotName(bot.into()), room: RoomId(room.cast_unsigned()) },
+        lane: lanes::read(row, 2)?,
         attempt: row.get(4)?,
         started_at: Timestamp(row.get(5)?),
         ended_at: Timestamp(row.get(6)?),

@@ -2,10 +2,10 @@
 //!
 //! So a row may be deleted at any time: the lease it stood for is lost, and no later one can be mistaken for it.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{Lease, StoreError, counter, inbox};
-use crate::id::{HostId, LaneKey, Timestamp};
+use super::{Lease, Release, StoreError, counter, inbox, pauses};
+use crate::id::{BotName, HostId, LaneKey, RoomId, Timestamp};
 
 /// See [`Store::lease`](super::Store::lease).
 pub(super) fn lease(
@@ -56,15 +56,19 @@ pub(super) fn renew(
 }
 
 /// See [`Store::release_if_idle`](super::Store::release_if_idle).
-pub(super) fn release_if_idle(connection: &Connection, lease: &Lease) -> Result<bool, StoreError> {
+pub(super) fn release_if_idle(connection: &Connection, lease: &Lease) -> Result<Release, StoreError> {
     check(connection, lease)?;
-    if inbox::has_unfinished(connection, &lease.lane)? {
-        return Ok(false);
-    }
+    let release = if !inbox::has_unfinished(connection, &lease.lane)? {
+        Release::Idle
+    } else if pauses::covers(connection, &lease.lane)? {
+        Release::Paused
+    } else {
+        return Ok(Release::Kept);
+    };
     connection
         .prepare_cached("DELETE FROM lane WHERE bot = ?1 AND room = ?2")?
         .execute(params![lease.lane.bot.as_str(), lease.lane.room.0.cast_signed()])?;
-    Ok(true)
+    Ok(release)
 }
 
 /// Fails unless `lease` is its lane's current one. Every write on behalf of a lane begins with this.
@@ -74,4 +78,10 @@ pub(super) fn check(connection: &Connection, lease: &Lease) -> Result<(), StoreE
         .prepare_cached("SELECT 1 FROM lane WHERE bot = ?1 AND room = ?2 AND token = ?3")?
         .exists(params![lane.bot.as_str(), lane.room.0.cast_signed(), lease.token.cast_signed()])?;
     if current { Ok(()) } else { Err(StoreError::LeaseLost(lane.clone())) }
+}
+
+/// The lane in this column (its bot) and the next (its room).
+pub(super) fn read(row: &Row<'_>, column: usize) -> rusqlite::Result<LaneKey> {
+    let (bot, room): (String, i64) = (row.get(column)?, row.get(column + 1)?);
+    Ok(LaneKey { bot: BotName(bot.into()), room: RoomId(room.cast_unsigned()) })
 }

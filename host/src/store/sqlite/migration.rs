@@ -5,7 +5,12 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::StoreError;
 
 /// The steps, oldest first. The n-th leads to version n. A released one never changes.
-pub(super) const STEPS: &[&str] = &[include_str!("../migrations/0001.sql")];
+pub(super) const STEPS: &[&str] = &[
+    include_str!("../migrations/0001.sql"),
+    include_str!("../migrations/0002.sql"),
+    include_str!("../migrations/0003.sql"),
+    include_str!("../migrations/0004.sql"),
+];
 
 /// The version of the schema in the file; 0 of a new one.
 pub(super) fn version(connection: &Connection) -> Result<i64, StoreError> {

@@ -1,8 +1,8 @@
 //! The parts of an answer: recorded as a whole, marked one by one in order.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{super::OutboxPart, Lease, PartState, SessionChange, StoreError, inbox, sessions};
+use super::{super::OutboxPart, End, Lease, PartState, SessionChange, StoreError, inbox, sessions};
 use crate::id::{EventId, MessageId};
 
 /// See [`Store::record_parts`](super::Store::record_parts).
@@ -11,6 +11,7 @@ pub(super) fn record(
     lease: &Lease,
     event: EventId,
     contents: &[String],
+    verdict: End,
     session: SessionChange,
 ) -> Result<(), StoreError> {
     let sequence = inbox::running(connection, lease, event)?;
@@ -27,6 +28,9 @@ pub(super) fn record(
     for (position, content) in (0_u32..).zip(contents) {
         insert.execute(params![sequence, position, content])?;
     }
+    connection
+        .prepare_cached("UPDATE event SET verdict = ?2 WHERE sequence = ?1")?
+        .execute(params![sequence, inbox::word(verdict)])?;
     sessions::change(connection, &lease.lane, session)
 }
 
@@ -45,8 +49,35 @@ pub(super) fn mark(
         )?
         .exists(params![sequence, index])?;
     if is_early {
-        return Err(StoreError::OutOfStep { event, problem: "a part before this one is not marked" });
+        return Err(StoreError::OutOfStep { event, problem: "a part before this one is not settled" });
     }
+    let known = connection
+        .prepare_cached("SELECT state, message FROM part WHERE event = ?1 AND position = ?2")?
+        .query_row(params![sequence, index], |row| read_state(row, 0))
+        .optional()?
+        .ok_or(StoreError::OutOfStep { event, problem: "it has no such part" })?;
+    if !may_become(known, state) {
+        return Err(StoreError::OutOfStep { event, problem: "the part is past this state" });
+    }
+    set(connection, sequence, index, state)
+}
+
+/// The arrows between the states of a part, as the store's documentation draws them.
+fn may_become(known: PartState, state: PartState) -> bool {
+    use PartState::{Failed, Planned, Unsent};
+    match (known, state) {
+        (Planned, _) | (Unsent, Planned | Failed) => true,
+        _ => known == state,
+    }
+}
+
+/// Writes a part's state.
+pub(super) fn set(
+    connection: &Connection,
+    sequence: i64,
+    index: u32,
+    state: PartState,
+) -> Result<(), StoreError> {
     let (state, message) = match state {
         PartState::Planned => ("planned", None),
         PartState::Unsent => ("unsent", None),
@@ -54,13 +85,17 @@ pub(super) fn mark(
         PartState::Uncertain => ("uncertain", None),
         PartState::Failed => ("failed", None),
     };
-    let found = connection
+    connection
         .prepare_cached("UPDATE part SET state = ?3, message = ?4 WHERE event = ?1 AND position = ?2")?
         .execute(params![sequence, index, state, message.map(|message| message.0.cast_signed())])?;
-    if found == 0 {
-        return Err(StoreError::OutOfStep { event, problem: "it has no such part" });
-    }
     Ok(())
+}
+
+/// Whether a part of the event is still to be sent, or in doubt and not yet marked as such.
+pub(super) fn has_unsettled(connection: &Connection, sequence: i64) -> Result<bool, StoreError> {
+    Ok(connection
+        .prepare_cached("SELECT 1 FROM part WHERE event = ?1 AND state IN ('planned', 'unsent')")?
+        .exists([sequence])?)
 }
 
 /// Whether something is sent on the strength of a mark, which then must be flushed before: this part, if it is planned
@@ -93,20 +128,20 @@ pub(super) fn parts(connection: &Connection, sequence: i64) -> Result<Vec<Outbox
         "SELECT position, content, state, message FROM part WHERE event = ?1 ORDER BY position",
     )?;
     let parts = statement.query_map([sequence], |row| {
-        let state: String = row.get(2)?;
-        let message: Option<i64> = row.get(3)?;
-        Ok(OutboxPart {
-            index: row.get(0)?,
-            content: row.get(1)?,
-            // The schema allows these five.
-            state: match state.as_str() {
-                "posted" => PartState::Posted(message.map(|id| MessageId(id.cast_unsigned()))),
-                "unsent" => PartState::Unsent,
-                "uncertain" => PartState::Uncertain,
-                "failed" => PartState::Failed,
-                _ => PartState::Planned,
-            },
-        })
+        Ok(OutboxPart { index: row.get(0)?, content: row.get(1)?, state: read_state(row, 2)? })
     })?;
     Ok(parts.collect::<Result<_, _>>()?)
+}
+
+/// The state in this column, and the message in the next.
+fn read_state(row: &Row<'_>, column: usize) -> rusqlite::Result<PartState> {
+    let (state, message): (String, Option<i64>) = (row.get(column)?, row.get(column + 1)?);
+    // The schema allows these five.
+    Ok(match state.as_str() {
+        "posted" => PartState::Posted(message.map(|id| MessageId(id.cast_unsigned()))),
+        "unsent" => PartState::Unsent,
+        "uncertain" => PartState::Uncertain,
+        "failed" => PartState::Failed,
+        _ => PartState::Planned,
+    })
 }

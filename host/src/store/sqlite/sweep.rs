@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, params};
 
-use super::{super::DUPLICATE_WINDOW, StoreError};
+use super::{super::DUPLICATE_WINDOW, Horizon, StoreError, Swept};
 use crate::id::Timestamp;
 
 /// How many rows of each kind one call removes at most.
@@ -16,6 +16,9 @@ pub(super) const ENDED_EVENTS: &str = "DELETE FROM event WHERE sequence IN
 /// Removes journal rows.
 pub(super) const JOURNAL_ROWS: &str = "DELETE FROM journal WHERE sequence IN
     (SELECT sequence FROM journal WHERE ended_at < ?1 ORDER BY ended_at LIMIT ?2)";
+/// Removes tool calls.
+pub(super) const TOOL_CALLS: &str = "DELETE FROM tool_call WHERE sequence IN
+    (SELECT sequence FROM tool_call WHERE started_at < ?1 ORDER BY started_at LIMIT ?2)";
 /// Removes expired sessions.
 pub(super) const EXPIRED_SESSIONS: &str = "DELETE FROM session WHERE (bot, room) IN
     (SELECT bot, room FROM session WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
@@ -26,20 +29,24 @@ pub(super) const EXPIRED_LEASES: &str = "DELETE FROM lane WHERE (bot, room) IN
      ORDER BY expires_at LIMIT ?2)";
 
 /// See [`Store::sweep`](super::super::Store::sweep).
-pub(super) fn sweep(connection: &Connection, before: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
-    let events_before = before.min(now.before(DUPLICATE_WINDOW));
-    let mut removed = 0;
+pub(super) fn sweep(connection: &Connection, keep: Horizon, now: Timestamp) -> Result<Swept, StoreError> {
+    let events_before = keep.events.min(now.before(DUPLICATE_WINDOW));
+    let mut rows = 0;
     for (statement, until) in [
         (ENDED_EVENTS, events_before),
-        (JOURNAL_ROWS, before),
+        (JOURNAL_ROWS, keep.journal),
+        (TOOL_CALLS, keep.journal),
         (EXPIRED_SESSIONS, now),
         (EXPIRED_LEASES, now),
     ] {
-        removed += connection.prepare_cached(statement)?.execute(params![until.0, ROWS])? as u64;
+        rows += connection.prepare_cached(statement)?.execute(params![until.0, ROWS])? as u64;
     }
+    let free = || connection.query_row("PRAGMA freelist_count", [], |row| row.get::<_, i64>(0));
+    let before = free()?;
     // It frees one page per step, so it has to be stepped to its end.
     let mut vacuum = connection.prepare(&format!("PRAGMA incremental_vacuum({PAGES})"))?;
     let mut freed = vacuum.query([])?;
     while freed.next()?.is_some() {}
-    Ok(removed)
+    let size: i64 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+    Ok(Swept { rows, bytes: ((before - free()?) * size).cast_unsigned() })
 }

@@ -23,10 +23,20 @@ impl Bot for Hostile {
                 }
             }
             "log" => {
-                for line in 0..100_000 {
+                for line in 0..500 {
                     log::info(format!("line {line}"));
                 }
                 Ok(reply(text("logged")))
+            }
+            "long line" => {
+                log::info("x".repeat(8 << 20));
+                Ok(reply(text("logged")))
+            }
+            "host calls" => {
+                for _ in 0..1_000_000 {
+                    log::debug("again");
+                }
+                Ok(reply(text("called")))
             }
             "refuse" => Err("told to refuse; secret-looking-cause".into()),
             "many" => Ok(reply(vec![text("x"); 33])),

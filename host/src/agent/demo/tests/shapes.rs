@@ -30,7 +30,7 @@ fn kind_of(line: &Value) -> &str {
 }
 
 /// What of `recorded` is missing in `ours` or is of another type there.
-fn differences(recorded: &Value, ours: &Value, path: &str) -> Vec<String> {
+pub(super) fn differences(recorded: &Value, ours: &Value, path: &str) -> Vec<String> {
     match (recorded, ours) {
         (Value::Object(recorded), Value::Object(ours)) => {
             // Their keys are models' names: any entry has the shape.

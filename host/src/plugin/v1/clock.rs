@@ -1,0 +1,35 @@
+//! `clock`: the time, or, where that is not granted, the moment the turn is about.
+
+use super::{State, bindings::bot::hearth::bot::clock::Host, types::Capability};
+use crate::id::Timestamp;
+
+impl Host for State {
+    async fn now(&mut self) -> wasmtime::Result<u64> {
+        self.enter()?;
+        let now = self.granted(Capability::Clock).map_or(self.received_at(), |_| Timestamp::now());
+        Ok(u64::try_from(now.0).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::bench::{Bench, RECEIVED_AT},
+        *,
+    };
+
+    #[tokio::test]
+    async fn time_stands_still_without_the_grant() {
+        let bench = Bench::new().await;
+        let now = bench.state(&[]).now().await.unwrap();
+        assert_eq!(now, u64::try_from(RECEIVED_AT.0).unwrap());
+    }
+
+    #[tokio::test]
+    async fn with_the_grant_it_is_now() {
+        let bench = Bench::new().await;
+        let before = Timestamp::now();
+        let now = bench.state(&[Capability::Clock]).now().await.unwrap();
+        assert!((before.0..=Timestamp::now().0).contains(&i64::try_from(now).unwrap()));
+    }
+}

@@ -1,0 +1,121 @@
+//! What one call carries: its bounds, what it is about, and what it may reach.
+
+use std::sync::{Arc, Mutex};
+
+use super::{types::Capability, wasi::Wasi};
+use crate::{
+    config::{HttpHost, Limits},
+    id::Timestamp,
+    plugin::{bound::Bound, engine::Bounded, grant, reach::Reach, word},
+};
+
+/// What a call is made with.
+#[derive(Clone)]
+pub(in crate::plugin) struct Calling {
+    /// The bot's name.
+    pub(in crate::plugin) bot: crate::id::BotName,
+    /// Its settings, as JSON.
+    pub(in crate::plugin) settings: Arc<str>,
+    /// The servers it may reach.
+    pub(in crate::plugin) http: Arc<[HttpHost]>,
+    /// What the plugin asks for.
+    pub(in crate::plugin) wants: Arc<[Capability]>,
+    /// What of that the bot grants.
+    pub(in crate::plugin) granted: Arc<[Capability]>,
+    /// Whether the plugin can be called for a timer.
+    pub(in crate::plugin) takes_timers: bool,
+    /// What the turn is about; none while the plugin is loaded, when nothing can be reached.
+    pub(in crate::plugin) reach: Option<Reach>,
+}
+
+/// The state of one call's store.
+pub(in crate::plugin) struct State {
+    pub(in crate::plugin) bound: Bound,
+    pub(super) calling: Calling,
+    /// None before the guest calls WASI. The lock is never taken: it is what makes the state shareable, so that an import
+    /// may wait while it reads it.
+    pub(super) wasi: Mutex<Option<Box<Wasi>>>,
+}
+
+impl State {
+    pub(in crate::plugin) fn new(calling: Calling, limits: &Limits) -> Self {
+        Self { bound: Bound::new(limits), calling, wasi: Mutex::default() }
+    }
+
+    /// Counts a call of the host; every import begins with it. A host's function costs the guest nothing, so it is not the
+    /// epoch that stops a guest which calls it for ever.
+    pub(super) fn enter(&mut self) -> wasmtime::Result<()> {
+        Ok(self.bound.host_call()?)
+    }
+
+    /// When the host received what the turn is about; the beginning of time while the plugin is loaded.
+    pub(super) fn received_at(&self) -> Timestamp {
+        self.calling.reach.as_ref().map_or(Timestamp(0), |reach| reach.received_at)
+    }
+
+    /// What can be reached if this capability was asked for and granted.
+    pub(super) fn granted(&self, capability: Capability) -> Option<&Reach> {
+        self.calling.reach.as_ref().filter(|_| self.calling.granted.contains(&capability))
+    }
+
+    /// Why a capability is out of reach, and what would change that.
+    pub(super) fn denied(&self, capability: Capability) -> String {
+        let word = word(capability);
+        if self.calling.reach.is_none() {
+            return format!("`{word}` is denied while the plugin is loaded; call it in a turn");
+        }
+        if !self.calling.wants.contains(&capability) {
+            return format!(
+                "`{word}` is denied: the plugin does not ask for it; name it in `wants` of its description"
+            );
+        }
+        let bot = &self.calling.bot;
+        match grant(capability) {
+            Some(_) => {
+                format!(
+                    "`{word}` is denied: the bot does not grant it; add \"{word}\" to `grants` of [bots.{bot}] in bots.toml"
+                )
+            }
+            None => format!(
+                "`{word}` is denied: the bot does not grant it; write a [bots.{bot}.{word}] into bots.toml"
+            ),
+        }
+    }
+}
+
+impl Bounded for State {
+    fn bound(&mut self) -> &mut Bound {
+        &mut self.bound
+    }
+}
+
+impl super::bindings::bot::hearth::bot::types::Host for State {}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::bench::Bench, *};
+
+    #[tokio::test]
+    async fn a_denial_names_what_would_change_it() {
+        let bench = Bench::new().await;
+        let mut state = bench.state(&[]);
+        assert_eq!(
+            state.denied(Capability::Kv),
+            "`kv` is denied: the plugin does not ask for it; name it in `wants` of its description"
+        );
+        state.calling.wants = [Capability::Kv, Capability::Http].into();
+        assert_eq!(
+            state.denied(Capability::Kv),
+            "`kv` is denied: the bot does not grant it; add \"kv\" to `grants` of [bots.helper] in bots.toml"
+        );
+        assert_eq!(
+            state.denied(Capability::Http),
+            "`http` is denied: the bot does not grant it; write a [bots.helper.http] into bots.toml"
+        );
+        state.calling.reach = None;
+        assert_eq!(
+            state.denied(Capability::Kv),
+            "`kv` is denied while the plugin is loaded; call it in a turn"
+        );
+    }
+}

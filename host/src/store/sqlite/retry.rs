@@ -1,0 +1,151 @@
+//! Events that failed, and how one is put back.
+
+use rusqlite::{Connection, OptionalExtension, params};
+use uuid::Uuid;
+
+use super::{
+    super::{FailedEvent, LISTED, OutboxPart, Retried, Retry},
+    End, PartState, StoreError, inbox, journal, lanes, outbox,
+};
+use crate::id::{BotName, EventId, LaneKey, MessageId, Timestamp};
+
+/// The newest events that failed, or have a part that may not be in the room; of one bot if named.
+pub(super) const FAILED: &str =
+    "SELECT sequence, id, bot, room, message, received_at, ended_at, state, attempt
+    FROM event WHERE state = 'failed' AND (?1 IS NULL OR bot = ?1)
+    UNION ALL SELECT sequence, id, bot, room, message, received_at, ended_at, state, attempt
+    FROM event WHERE state = 'done' AND (?1 IS NULL OR bot = ?1)
+        AND sequence IN (SELECT event FROM part WHERE state = 'uncertain')
+    ORDER BY sequence DESC LIMIT ?2";
+
+/// See [`Oversight::failed_events`](super::super::Oversight::failed_events).
+pub(super) fn failed(
+    connection: &Connection,
+    bot: Option<&BotName>,
+    limit: u32,
+) -> Result<Vec<FailedEvent>, StoreError> {
+    let mut statement = connection.prepare_cached(FAILED)?;
+    let mut rows = statement.query(params![bot.map(BotName::as_str), limit.min(LISTED)])?;
+    let mut failed = Vec::new();
+    while let Some(row) = rows.next()? {
+        let event = EventId(Uuid::from_bytes(row.get(1)?));
+        let (message, state): (i64, String) = (row.get(4)?, row.get(7)?);
+        let mut found = FailedEvent {
+            event,
+            lane: lanes::read(row, 2)?,
+            message: MessageId(message.cast_unsigned()),
+            received_at: Timestamp(row.get(5)?),
+            ended_at: Timestamp(row.get(6)?),
+            end: inbox::end(&state),
+            attempts: row.get(8)?,
+            posted: 0,
+            uncertain: 0,
+            failed: 0,
+            row: journal::of_event(connection, event)?,
+        };
+        for part in settled(outbox::parts(connection, row.get(0)?)?) {
+            match part.state {
+                PartState::Posted(_) => found.posted += 1,
+                PartState::Uncertain => found.uncertain += 1,
+                PartState::Planned | PartState::Unsent | PartState::Failed => found.failed += 1,
+            }
+        }
+        failed.push(found);
+    }
+    Ok(failed)
+}
+
+/// See [`Oversight::retry`](super::super::Oversight::retry).
+pub(super) fn retry(connection: &Connection, event: EventId, anyway: bool) -> Result<Retried, StoreError> {
+    let refused = |problem| StoreError::OutOfStep { event, problem };
+    let (sequence, lane, state, verdict): (i64, LaneKey, String, Option<String>) = connection
+        .prepare_cached("SELECT sequence, bot, room, state, verdict FROM event WHERE id = ?1")?
+        .query_row([event.0.as_bytes()], |row| {
+            Ok((row.get(0)?, lanes::read(row, 1)?, row.get(3)?, row.get(4)?))
+        })
+        .optional()?
+        .ok_or(refused("there is no such event, or none any more"))?;
+    let ended = match state.as_str() {
+        "done" => End::Done,
+        "failed" => End::Failed,
+        "refused" => return Err(refused("its lane was full, and it was never taken")),
+        _ => return Err(refused("it has not ended yet")),
+    };
+    let verdict = verdict.map(|verdict| inbox::end(&verdict));
+    let parts = outbox::parts(connection, sequence)?;
+    let plan = plan(ended, verdict, parts, anyway).map_err(refused)?;
+
+    // The queue's order is that of the sequence, so the end of the lane is a new number.
+    connection.execute_batch("PRAGMA defer_foreign_keys = ON")?;
+    let last: i64 = connection.query_row(
+        "UPDATE event SET sequence = (SELECT max(sequence) + 1 FROM event), state = 'waiting',
+            ended_at = NULL, earlier = attempt WHERE sequence = ?1 RETURNING sequence",
+        [sequence],
+        |row| row.get(0),
+    )?;
+    connection.execute("UPDATE part SET event = ?2 WHERE event = ?1", [sequence, last])?;
+    let retry = match plan {
+        Plan::Anew => {
+            connection.execute("DELETE FROM part WHERE event = ?1", [last])?;
+            connection.execute("UPDATE event SET verdict = NULL WHERE sequence = ?1", [last])?;
+            Retry::Anew
+        }
+        Plan::Post(parts) => {
+            for part in parts {
+                outbox::set(connection, last, part.index, part.state)?;
+            }
+            Retry::Posting
+        }
+    };
+    Ok(Retried { lane, retry })
+}
+
+/// What a retry does.
+#[derive(Debug, PartialEq, Eq)]
+enum Plan {
+    /// Drops what was recorded: it was no answer.
+    Anew,
+    /// Sends what is unsent among these.
+    Post(Vec<OutboxPart>),
+}
+
+/// What a retry can do, if anything. An event without a verdict is of a time when none was recorded: what of it could
+/// not be sent is taken for an answer, and what is in the room for a sentence about the failure.
+fn plan(
+    ended: End,
+    verdict: Option<End>,
+    parts: Vec<OutboxPart>,
+    anyway: bool,
+) -> Result<Plan, &'static str> {
+    let mut parts = settled(parts);
+    for part in &mut parts {
+        if part.state == PartState::Failed || (anyway && part.state == PartState::Uncertain) {
+            part.state = PartState::Unsent;
+        }
+    }
+    let is = |state| parts.iter().any(|part| part.state == state);
+    let is_answer = verdict.map_or_else(|| is(PartState::Unsent), |verdict| verdict == End::Done);
+    if ended == End::Failed && (parts.is_empty() || !is_answer) {
+        Ok(Plan::Anew)
+    } else if is(PartState::Unsent) {
+        Ok(Plan::Post(parts))
+    } else if is(PartState::Uncertain) {
+        Err("its answer may be in the room; it can only be posted anyway")
+    } else {
+        Err("it was answered")
+    }
+}
+
+/// The parts of an event that has ended. Of those that were never settled, only the first planned one can have been
+/// sent.
+fn settled(mut parts: Vec<OutboxPart>) -> Vec<OutboxPart> {
+    let mut in_doubt = true;
+    for part in &mut parts {
+        let recorded = part.state;
+        if recorded == PartState::Planned {
+            part.state = if in_doubt { PartState::Uncertain } else { PartState::Unsent };
+        }
+        in_doubt &= !matches!(recorded, PartState::Planned | PartState::Unsent);
+    }
+    parts
+}
