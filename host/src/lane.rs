@@ -177,6 +177,7 @@ impl Lanes {
 
     /// A message of this lane was refused: the room is told, once until the lane has drained.
     fn overflow(&self, lane: LaneKey) {
+        metrics::counter!("hearth_messages_refused_total", "bot" => lane.bot.to_string()).increment(1);
         let refused = self.0.refused.fetch_add(1, Ordering::Relaxed) + 1;
         tracing::warn!(%lane, refused, "a lane was full; the message was refused");
         self.wake(lane.clone());
