@@ -3,12 +3,19 @@
 //! A guest that is refused something only sees a failed allocation, and traps on it by itself; the trap alone does not
 //! tell why. So a [`Bound`] remembers what it refused, and a call that failed is explained by asking it.
 
-use std::time::{Duration, Instant};
+use std::{
+    mem::take,
+    time::{Duration, Instant},
+};
 
 use wasmtime::{CallHook, ResourceLimiter};
 
 use super::engine::{MEMORY_CEILING, TABLE_CEILING};
 use crate::config::Limits;
+
+/// The most that one call of WASI counts as computing. Those that work take less; those that wait (a guest that sleeps) may
+/// take any time, in which nothing is computed.
+const WASI_WORK: Duration = Duration::from_millis(1);
 
 /// A limit that a call came up against. As a text it is what the plugin did; [`Limit::setting`] is what to raise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +53,10 @@ pub(super) struct Bound {
     ran: Duration,
     /// Since when guest code runs; none while the host does.
     resumed: Option<Instant>,
+    /// Since when the host runs for the guest.
+    called: Option<Instant>,
+    /// Whether what it runs is WASI.
+    is_wasi: bool,
     /// The last refusal that the guest could see and go on from.
     refused: Option<Limit>,
 }
@@ -77,6 +88,8 @@ impl Bound {
             lines: 0,
             ran: Duration::ZERO,
             resumed: None,
+            called: None,
+            is_wasi: false,
             refused: None,
         }
     }
@@ -107,13 +120,26 @@ impl Bound {
         self.lines.saturating_sub(self.limits.log_lines)
     }
 
+    /// What the host runs now is WASI, and so the guest's own work: there is no bound on how often it may be called.
+    pub(super) fn enter_wasi(&mut self) {
+        self.is_wasi = true;
+    }
+
     /// Starts and stops the guest's own clock where guest and host hand over to each other. A guest that waits for its
     /// turn on the processor is in the host.
     pub(super) fn hand_over(&mut self, hook: CallHook) {
+        let now = Instant::now();
+        let since = |began: Option<Instant>| began.map_or(Duration::ZERO, |began| now.duration_since(began));
         match hook {
-            CallHook::CallingWasm | CallHook::ReturningFromHost => self.resumed = Some(Instant::now()),
+            CallHook::CallingWasm | CallHook::ReturningFromHost => {
+                if take(&mut self.is_wasi) {
+                    self.ran += since(self.called).min(WASI_WORK);
+                }
+                self.resumed = Some(now);
+            }
             CallHook::CallingHost | CallHook::ReturningFromWasm => {
-                self.ran += self.resumed.take().map_or(Duration::ZERO, |resumed| resumed.elapsed());
+                self.ran += since(self.resumed.take());
+                self.called = Some(now);
             }
         }
     }
@@ -142,7 +168,7 @@ impl ResourceLimiter for Bound {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let granted = take(&mut self.memory, desired.saturating_sub(current));
+        let granted = draw(&mut self.memory, desired.saturating_sub(current));
         if !granted {
             self.refused = Some(Limit::Memory(self.limits.memory));
         }
@@ -155,7 +181,7 @@ impl ResourceLimiter for Bound {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let granted = take(&mut self.elements, desired.saturating_sub(current));
+        let granted = draw(&mut self.elements, desired.saturating_sub(current));
         if !granted {
             self.refused = Some(Limit::Tables(self.limits.tables));
         }
@@ -163,8 +189,8 @@ impl ResourceLimiter for Bound {
     }
 }
 
-/// Takes `wanted` of what is left, if so much is.
-fn take(left: &mut usize, wanted: usize) -> bool {
+/// Draws `wanted` from what is left, if so much is.
+fn draw(left: &mut usize, wanted: usize) -> bool {
     let rest = left.checked_sub(wanted);
     *left = rest.unwrap_or(*left);
     rest.is_some()
@@ -229,5 +255,19 @@ mod tests {
         assert_eq!(bound.ran, ran, "the host's time was counted");
         bound.hand_over(CallHook::ReturningFromHost);
         assert!(bound.resumed.is_some_and(|resumed| resumed > hour));
+    }
+
+    #[test]
+    fn a_call_of_wasi_is_the_guests_own_work_and_its_waiting_is_not() {
+        let mut bound = Bound::new(&LIMITS);
+        for _ in 0..3 {
+            bound.called = Instant::now().checked_sub(Duration::from_hours(1));
+            bound.enter_wasi();
+            bound.hand_over(CallHook::ReturningFromHost);
+        }
+        assert_eq!(bound.ran, 3 * WASI_WORK);
+        bound.called = Instant::now().checked_sub(Duration::from_hours(1));
+        bound.hand_over(CallHook::ReturningFromHost);
+        assert_eq!(bound.ran, 3 * WASI_WORK, "what follows is no WASI");
     }
 }

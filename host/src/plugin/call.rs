@@ -77,7 +77,7 @@ pub(super) async fn describe(
         reach: None,
     };
     let Code::V1(guest) = code;
-    call(engine, None, calling, limits, async |store| guest.describe(store).await).await
+    call(engine, None, calling, limits, limits.call_time, async |store| guest.describe(store).await).await
 }
 
 impl Generation {
@@ -144,6 +144,16 @@ impl Generation {
         reach: Option<&Reach>,
         run: impl AsyncFnOnce(&mut Store<State>) -> wasmtime::Result<T>,
     ) -> Result<T, CallError> {
+        self.call_within(self.bot.limits.call_time, reach, run).await
+    }
+
+    /// The same with what is left of the bot's `call-time`.
+    pub(super) async fn call_within<T>(
+        &self,
+        left: Duration,
+        reach: Option<&Reach>,
+        run: impl AsyncFnOnce(&mut Store<State>) -> wasmtime::Result<T>,
+    ) -> Result<T, CallError> {
         let calling = Calling {
             bot: self.bot.name.clone(),
             settings: Arc::clone(&self.settings),
@@ -153,7 +163,7 @@ impl Generation {
             takes_timers: self.plugin.has_timers(),
             reach: reach.cloned(),
         };
-        call(&self.plugin.engine, Some(&self.share), calling, &self.bot.limits, run).await
+        call(&self.plugin.engine, Some(&self.share), calling, &self.bot.limits, left, run).await
     }
 }
 
@@ -161,18 +171,19 @@ fn said<T>(said: Result<T, BotError>) -> Result<T, CallError> {
     said.map_err(|error| CallError::Refused(super::bounded(&error.message, WORDS_LIMIT).into_owned()))
 }
 
-/// Runs one call under its limits.
+/// Runs one call under its limits, in what is `left` of its `call-time`. Waiting for a slot takes nothing of that.
 async fn call<T>(
     engine: &Engine,
     share: Option<&Share>,
     calling: Calling,
     limits: &Limits,
+    left: Duration,
     run: impl AsyncFnOnce(&mut Store<State>) -> wasmtime::Result<T>,
 ) -> Result<T, CallError> {
     let bot = calling.bot.clone();
     let _slot = engine.slot(share, limits.call_time).await?;
     let mut store = engine.store(State::new(calling, limits));
-    let ended = timeout(limits.call_time, run(&mut store)).await;
+    let ended = timeout(left, run(&mut store)).await;
     store.data_mut().log_rest();
     let bound = &store.data().bound;
     let dropped = bound.dropped_lines();

@@ -24,6 +24,7 @@ use super::{
     LoadError,
     bound::Bound,
     call::CallError,
+    schema::Threads,
     ticker::{Ticker, Ticking},
 };
 use crate::id::BotName;
@@ -59,12 +60,17 @@ pub struct Engine {
     wasmtime: wasmtime::Engine,
     /// One permit a slot of the pool: waiting for one is fair and has a deadline, failing to allocate has neither.
     slots: Semaphore,
-    shares: Mutex<HashMap<BotName, Share>>,
+    /// For checks against schemas.
+    threads: Arc<Semaphore>,
+    shares: Mutex<HashMap<BotName, Arc<Share>>>,
     ticker: Ticker,
 }
 
-/// One bot's part of the slots, which all its generations have together.
-pub(super) type Share = Arc<Semaphore>;
+/// One bot's part of the slots and the threads, which all its generations have together.
+pub(super) struct Share {
+    slots: Arc<Semaphore>,
+    pub(super) threads: Threads,
+}
 
 /// A slot in the pool, and the epoch running while it is held.
 pub(super) struct Slot<'engine> {
@@ -110,7 +116,13 @@ impl Engine {
         let wasmtime =
             wasmtime::Engine::new(&config).map_err(|error| LoadError::Engine(error.to_string()))?;
         let ticker = Ticker::start(wasmtime.clone());
-        Ok(Self { wasmtime, slots: Semaphore::new(SLOTS as usize), shares: Mutex::default(), ticker })
+        Ok(Self {
+            wasmtime,
+            slots: Semaphore::new(SLOTS as usize),
+            threads: Threads::of_the_host(),
+            shares: Mutex::default(),
+            ticker,
+        })
     }
 
     /// The engine itself, for compiling and linking.
@@ -118,11 +130,14 @@ impl Engine {
         &self.wasmtime
     }
 
-    /// The bot's share, the same for as long as anybody holds it.
-    pub(super) fn share(&self, bot: &BotName) -> Share {
+    /// The bot's share, the same for as long as anybody holds it or a check for the bot runs.
+    pub(super) fn share(&self, bot: &BotName) -> Arc<Share> {
         let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
-        shares.retain(|_, share| Arc::strong_count(share) > 1);
-        let share = shares.entry(bot.clone()).or_insert_with(|| Arc::new(Semaphore::new(SHARE as usize)));
+        shares.retain(|_, share| Arc::strong_count(share) > 1 || share.threads.are_busy());
+        let share = shares.entry(bot.clone()).or_insert_with(|| {
+            let slots = Arc::new(Semaphore::new(SHARE as usize));
+            Arc::new(Share { slots, threads: Threads::part_of(&self.threads) })
+        });
         Arc::clone(share)
     }
 
@@ -135,7 +150,7 @@ impl Engine {
     ) -> Result<Slot<'_>, CallError> {
         let share = match share {
             None => None,
-            Some(share) => match timeout(patience, Arc::clone(share).acquire_owned()).await {
+            Some(share) => match timeout(patience, Arc::clone(&share.slots).acquire_owned()).await {
                 Ok(Ok(permit)) => Some(permit),
                 // Neither semaphore is ever closed.
                 Ok(Err(_)) | Err(_) => return Err(CallError::Crowded { calls: SHARE, patience }),

@@ -12,6 +12,7 @@
 mod bound;
 mod call;
 mod engine;
+mod error;
 mod interface;
 mod part;
 mod rate;
@@ -26,7 +27,7 @@ use std::{
     borrow::Cow,
     collections::HashMap,
     fmt,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -38,6 +39,7 @@ pub use self::{
     bound::Limit,
     call::CallError,
     engine::Engine,
+    error::LoadError,
     part::TEXT_LIMIT,
     reach::{Reach, Services},
     roster::{Roster, Seat},
@@ -47,7 +49,7 @@ pub use self::{
 };
 use self::{
     engine::{MEMORY_CEILING, Share, TABLE_CEILING},
-    schema::Schema,
+    schema::{Deadline, Schema, Threads},
 };
 use crate::config::{Bot, Grant, Limits};
 
@@ -69,130 +71,6 @@ const SCHEMA_LIMIT: usize = 64 << 10;
 const WANTS_LIMIT: usize = 16;
 /// How many plugins compile at once: it is the processor that they wait for.
 const COMPILES: usize = 2;
-
-/// Why a plugin can't be used.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// wasmtime can't run here.
-    #[error("the WebAssembly engine can't start on this machine: {0}")]
-    Engine(String),
-    /// No such file.
-    #[error("{} does not exist; build it with `hearth build`, or correct `plugin` in bots.toml", .0.display())]
-    Missing(PathBuf),
-    /// The file is there and can't be read.
-    #[error("{} can't be read", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        cause: std::io::Error,
-    },
-    /// The file is too large to be a plugin.
-    #[error("{} has {bytes} bytes; a plugin may have {FILE_LIMIT}", path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Its size.
-        bytes: u64,
-    },
-    /// Another kind of file.
-    #[error("it is not WebAssembly; `plugin` must name a component or a core module with embedded WIT")]
-    NotWasm,
-    /// WebAssembly that does not parse, or a module that can't be made a component.
-    #[error("it is not a complete component ({0}); build it again with `hearth build`")]
-    Malformed(String),
-    /// A component of more pieces than an instance of it could hold.
-    #[error("it is made of {found} {what}, and a plugin may have {limit}; link it of fewer modules")]
-    Pieces {
-        /// Which.
-        what: &'static str,
-        /// How many it has.
-        found: u32,
-        /// How many it may have.
-        limit: u32,
-    },
-    /// A component that is something else.
-    #[error(
-        "it exports {found} and not `hearth:bot/handler`, so it is not a Hearth plugin; build it with `hearth build`, against \
-         a world that includes `hearth:bot/bot`"
-    )]
-    NotAPlugin {
-        /// What it exports instead.
-        found: String,
-    },
-    /// Built for an interface this host does not speak.
-    #[error(
-        "it was built for hearth:bot@{found}, and this Hearth speaks hearth:bot@{supported}; rebuild it with this Hearth's \
-         `hearth build`: a Rust plugin with the `hearth-plugin` of this Hearth, one in JavaScript or Python with a world that \
-         includes hearth:bot/bot@{supported}"
-    )]
-    Version {
-        /// What the component says.
-        found: String,
-        /// What we speak.
-        supported: String,
-    },
-    /// It wants what is not the host's to give.
-    #[error("it imports {}, which Hearth does not offer; {remedy}", .found.join(", "))]
-    Foreign {
-        /// The interfaces.
-        found: Vec<String>,
-        /// How it is built without them.
-        remedy: &'static str,
-    },
-    /// The code itself is refused.
-    #[error("it does not compile: {0}")]
-    Compile(String),
-    /// An interface has the right name, and a function in it another shape or none.
-    #[error("it does not fit the interface: {0}; rebuild it with this Hearth's `hearth build`")]
-    Link(String),
-    /// Its first call failed.
-    #[error("`describe` failed: {0}")]
-    Describe(String),
-    /// What it says about itself makes no sense.
-    #[error("it describes itself wrongly: {0}")]
-    Description(String),
-    /// It could not say which tools it has.
-    #[error("`list-tools` failed: {0}")]
-    ListTools(#[source] CallError),
-    /// One of its tools can't be offered to a model.
-    #[error("its tool {tool:?} can't be offered: {problem}")]
-    Tool {
-        /// As it is called; shortened if that is what is wrong.
-        tool: String,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// The bot's settings do not fit what the plugin takes.
-    #[error("[bots.{bot}.settings] does not fit the plugin: {}", .problems.join("; "))]
-    Settings {
-        /// Whose settings.
-        bot: String,
-        /// Each with its place.
-        problems: Vec<String>,
-    },
-    /// The operator set times for a plugin that does not take them.
-    #[error(
-        "[bots.{bot}.cron.{timer}] sets a time, and the plugin does not export `hearth:bot/timer-handler`; remove the table, or build the plugin with a timer handler"
-    )]
-    NoTimers {
-        /// Whose cron.
-        bot: String,
-        /// The first of its timers.
-        timer: String,
-    },
-    /// It can't do without something that the bot does not grant.
-    #[error("[bots.{bot}] does not grant what the plugin needs: {}; {}", .wants.join(", "), .remedies.join(", and "))]
-    NotGranted {
-        /// Whose grants.
-        bot: String,
-        /// Each with its purpose.
-        wants: Vec<String>,
-        /// What to add to bots.toml: "write `grants = ["kv"]` there".
-        remedies: Vec<String>,
-    },
-}
 
 /// SHA-256 of a plugin file, which is its identity: names and times do not matter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -234,7 +112,7 @@ pub struct Generation {
     /// What the plugin asked for and the bot grants.
     granted: Arc<[Capability]>,
     /// The bot's part of the instances that there can be at once.
-    share: Share,
+    share: Arc<Share>,
     /// What the model is offered.
     tools: Vec<OfferedTool>,
 }
@@ -291,18 +169,26 @@ impl Loader {
             loaded.retain(|_, cell| is_used(cell));
             Arc::clone(loaded.entry(hash).or_default())
         };
-        let plugin = cell.get_or_try_init(async || Ok(Arc::new(self.compile(bytes, hash).await?))).await?;
-        plugin.check_settings(bot).await?;
+        let share = self.engine.share(&bot.name);
+        let compile = async || Ok(Arc::new(self.compile(bytes, hash, &share.threads).await?));
+        let plugin = cell.get_or_try_init(compile).await?;
+        plugin.check_settings(bot, &share.threads).await?;
         plugin.check_cron(bot)?;
         let granted = plugin.check_grants(bot)?;
         let settings = bot.settings.to_string().into();
-        let (bot, plugin, share) = (Arc::clone(bot), Arc::clone(plugin), self.engine.share(&bot.name));
+        let (bot, plugin) = (Arc::clone(bot), Arc::clone(plugin));
         let mut generation = Generation { number, bot, plugin, settings, granted, tools: Vec::new(), share };
         generation.tools = tools::offered(&generation).await?;
         Ok(generation)
     }
 
-    async fn compile(&self, bytes: Vec<u8>, hash: ContentHash) -> Result<Plugin, LoadError> {
+    /// `threads` are those of the bot that it is compiled for.
+    async fn compile(
+        &self,
+        bytes: Vec<u8>,
+        hash: ContentHash,
+        threads: &Threads,
+    ) -> Result<Plugin, LoadError> {
         let _turn = self.compiles.acquire().await;
         let engine = self.engine.wasmtime().clone();
         let compiled = tokio::task::spawn_blocking(move || {
@@ -323,7 +209,7 @@ impl Loader {
                 error => LoadError::Describe(error.to_string()),
             })?;
         let settings = match &description.settings_schema {
-            Some(schema) => Some(settings_schema(schema).await?),
+            Some(schema) => Some(settings_schema(schema, threads).await?),
             None => None,
         };
         if description.name.trim().is_empty() {
@@ -365,14 +251,15 @@ async fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
     tokio::fs::read(path).await.map_err(unreadable)
 }
 
-async fn settings_schema(schema: &str) -> Result<Schema, LoadError> {
+async fn settings_schema(schema: &str, threads: &Threads) -> Result<Schema, LoadError> {
     let wrong =
         |cause: String| LoadError::Description(format!("the schema of its settings can't be used: {cause}"));
     if schema.len() > SCHEMA_LIMIT {
         return Err(wrong(format!("it has {} bytes; one may have {SCHEMA_LIMIT}", schema.len())));
     }
     let schema = serde_json::from_str(schema).map_err(|error| wrong(format!("it is no JSON: {error}")))?;
-    Schema::compile(schema, DESCRIBING.call_time).await.map_err(|error| wrong(error.to_string()))
+    let deadline = Deadline::after(DESCRIBING.call_time);
+    Schema::compile(schema, threads, deadline).await.map_err(|error| wrong(error.to_string()))
 }
 
 /// `text` cut to at most `limit` bytes, on a character's boundary, with an ellipsis where something is missing.
@@ -439,9 +326,10 @@ impl Plugin {
         guest.has_events()
     }
 
-    async fn check_settings(&self, bot: &Bot) -> Result<(), LoadError> {
+    async fn check_settings(&self, bot: &Bot, threads: &Threads) -> Result<(), LoadError> {
         let Some(schema) = &self.settings else { return Ok(()) };
-        let checked = schema.problems(Arc::new(bot.settings.clone()), DESCRIBING.call_time).await;
+        let deadline = Deadline::after(DESCRIBING.call_time);
+        let checked = schema.problems(Arc::new(bot.settings.clone()), threads, deadline).await;
         let problems = checked.unwrap_or_else(|error| vec![error.to_string()]);
         if problems.is_empty() {
             Ok(())

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::{
     CallError, Cause, Code, Generation, LoadError, Reach, Tool, ToolErrorKind, bounded,
-    schema::{Schema, SchemaError},
+    schema::{Deadline, Schema, SchemaError, Threads},
 };
 
 /// How many tools a plugin may have.
@@ -27,7 +27,7 @@ const SCHEMA_LIMIT: usize = 64 << 10;
 const OUTPUT_LIMIT: usize = 64 << 10;
 /// Bytes kept of a tool's own message.
 const MESSAGE_LIMIT: usize = 4 << 10;
-/// How long the work with a schema may take while a plugin is loaded.
+/// How long the work with all of a plugin's schemas may take while it is loaded.
 const COMPILING: Duration = Duration::from_secs(5);
 
 /// A tool that can be offered.
@@ -86,12 +86,13 @@ pub(super) async fn offered(generation: &Generation) -> Result<Vec<OfferedTool>,
         let problem = format!("it has {} tools; a plugin may have {TOOLS_LIMIT}", listed.len());
         return Err(LoadError::Description(problem));
     }
+    let deadline = Deadline::after(COMPILING);
     let mut offered = Vec::with_capacity(listed.len());
     let mut names = HashSet::new();
     for tool in listed {
         let name = bounded(&tool.name, NAME_LIMIT).into_owned();
         let checked = if names.insert(tool.name.clone()) {
-            check(tool).await
+            check(tool, &generation.share.threads, deadline).await
         } else {
             Err("there is another tool of that name".to_owned())
         };
@@ -100,7 +101,7 @@ pub(super) async fn offered(generation: &Generation) -> Result<Vec<OfferedTool>,
     Ok(offered)
 }
 
-async fn check(tool: Tool) -> Result<OfferedTool, String> {
+async fn check(tool: Tool, threads: &Threads, deadline: Deadline) -> Result<OfferedTool, String> {
     let may_stand = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-');
     if tool.name.is_empty() || tool.name.len() > NAME_LIMIT || !tool.name.chars().all(may_stand) {
         return Err(format!("a name has 1 to {NAME_LIMIT} of a-z, A-Z, 0-9, _ and -"));
@@ -121,7 +122,7 @@ async fn check(tool: Tool) -> Result<OfferedTool, String> {
     if input_schema.get("type").and_then(Value::as_str) != Some("object") {
         return Err("its input schema is not of `\"type\": \"object\"`".to_owned());
     }
-    let schema = Schema::compile(Value::Object(input_schema.clone()), COMPILING).await;
+    let schema = Schema::compile(Value::Object(input_schema.clone()), threads, deadline).await;
     let schema = schema.map_err(|error| format!("of its input schema: {error}"))?;
     Ok(OfferedTool {
         name: tool.name,
@@ -151,14 +152,17 @@ impl Generation {
             return Err(ToolTrouble::Unknown { name: bounded(name, NAME_LIMIT).into_owned(), known });
         };
         let input = Arc::new(Value::Object(input));
-        let problems = tool.schema.problems(Arc::clone(&input), self.bot.limits.call_time).await;
+        // The check and the call have the bot's `call-time` together.
+        let deadline = Deadline::after(self.bot.limits.call_time);
+        let problems = tool.schema.problems(Arc::clone(&input), &self.share.threads, deadline).await;
         let problems = problems.map_err(ToolTrouble::Unchecked)?;
         if !problems.is_empty() {
             return Err(ToolTrouble::Input(problems));
         }
         let Code::V1(guest) = &self.plugin.code;
         let input = input.to_string();
-        let called = self.call(Some(reach), async |store| guest.call_tool(store, cause, name, &input).await);
+        let call = async |store: &mut _| guest.call_tool(store, cause, name, &input).await;
+        let called = self.call_within(deadline.left(), Some(reach), call);
         match called.await.map_err(ToolTrouble::Failed)? {
             Ok(output) => Ok(cut(output.content)),
             Err(error) => {
@@ -230,6 +234,11 @@ mod tests {
             read_only: true,
             attributes: Vec::new(),
         }
+    }
+
+    async fn check(tool: Tool) -> Result<OfferedTool, String> {
+        let threads = Threads::part_of(&Threads::of_the_host());
+        super::check(tool, &threads, Deadline::after(COMPILING)).await
     }
 
     #[tokio::test]

@@ -77,7 +77,7 @@ impl State {
                 )
             }
             None => format!(
-                "`{word}` is denied: the bot does not grant it; write a [bots.{bot}.{word}] into bots.toml"
+                "`{word}` is denied: the bot grants no server; add a table [bots.{bot}.{word}.\"<host>\"] to bots.toml for each"
             ),
         }
     }
@@ -110,7 +110,7 @@ mod tests {
         );
         assert_eq!(
             state.denied(Capability::Http),
-            "`http` is denied: the bot does not grant it; write a [bots.helper.http] into bots.toml"
+            "`http` is denied: the bot grants no server; add a table [bots.helper.http.\"<host>\"] to bots.toml for each"
         );
         state.calling.reach = None;
         assert_eq!(

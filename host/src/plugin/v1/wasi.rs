@@ -10,8 +10,8 @@
 //! - `exit` is a trap.
 //!
 //! Guests that do not import WASI pay nothing for it: it is linked where it is imported, and set up when it is first
-//! called. Its functions do not count as calls of the host. Each does little, and the guest's code between them is
-//! interrupted as ever.
+//! called. Its functions do not count as calls of the host: a language's library calls them more often than its author
+//! knows. Each does little, and its time counts as the guest's own computing, waiting excepted.
 
 use std::{
     io,
@@ -38,7 +38,7 @@ use crate::id::Timestamp;
 /// Streams, pollables and the like that a call may have at once.
 const HANDLES: usize = 1_000;
 /// Bytes of randomness that may be asked for at once.
-const RANDOM_LIMIT: u64 = 1 << 20;
+const RANDOM_LIMIT: u64 = 64 << 10;
 /// Bytes that may be written to a standard stream at once.
 const WRITE_LIMIT: usize = 4 << 10;
 
@@ -83,6 +83,7 @@ impl Wasi {
 impl WasiView for State {
     /// Every function of WASI begins here.
     fn ctx(&mut self) -> WasiCtxView<'_> {
+        self.bound.enter_wasi();
         self.log_printed(Printed::lines);
         let stands = self.granted(Capability::Clock).is_none().then(|| self.received_at());
         let wasi = self
