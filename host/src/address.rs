@@ -79,7 +79,7 @@ fn not_public_v6(address: Ipv6Addr) -> Option<Scope> {
 // === impl Scope ===
 
 impl Scope {
-    /// "a private address"
+    /// As it follows on "it has": "an address of a private network".
     pub fn words(self) -> &'static str {
         match self {
             Self::Loopback => "this machine's own address",

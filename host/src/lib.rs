@@ -2,7 +2,7 @@
 //!
 //! The floors, from the top; a module imports only from those below it:
 //! `cli` → `stage` → `serve` → `webhook` · `alarm` · `operator` · `playground` · `reload` · `toolchain` → `lane` → `turn` → `agent` ·
-//! `plugin` · `campfire` → `store` · `egress` → `config` → `id` · `address` · `causes` · `activation`.
+//! `plugin` · `campfire` → `store` · `egress` → `config` → `id` · `address` · `causes` · `activation` · `window`.
 
 pub mod activation;
 pub mod address;
@@ -25,3 +25,4 @@ pub mod store;
 pub mod toolchain;
 pub mod turn;
 pub mod webhook;
+mod window;

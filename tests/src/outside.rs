@@ -23,7 +23,7 @@ use tokio::{
 
 use crate::{binary, world::PATIENCE};
 
-/// A Campfire, and a host outside this process that answers for the bots `echo` and `assistant` in it.
+/// A Campfire, and a host outside this process that answers for the bot `assistant` in it.
 pub struct Outside {
     /// The Campfire.
     pub playground: Playground,

@@ -3,17 +3,14 @@
 //! A bot that has made none for a minute is forgotten, so what is kept is bounded by the bots that make requests.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use tokio::time::Instant;
 
 use super::{AT_ONCE, Fault, PER_MINUTE};
-use crate::id::BotName;
-
-const MINUTE: Duration = Duration::from_mins(1);
+use crate::{id::BotName, window::Window};
 
 /// What every bot has used.
 #[derive(Default)]
@@ -23,8 +20,7 @@ pub(super) struct Rates(Mutex<HashMap<BotName, Usage>>);
 #[derive(Default)]
 struct Usage {
     running: usize,
-    /// When those of the last minute began, the oldest first.
-    begun: VecDeque<Instant>,
+    begun: Window,
 }
 
 /// The right to one request; it ends with this.
@@ -48,20 +44,16 @@ impl Rates {
 }
 
 impl Usage {
-    fn is_current(&mut self, now: Instant) -> bool {
-        self.begun.retain(|begun| now.saturating_duration_since(*begun) < MINUTE);
-        self.running > 0 || !self.begun.is_empty()
+    fn is_current(&self, now: Instant) -> bool {
+        self.running > 0 || self.begun.is_recent(now)
     }
 
     fn enter(&mut self, now: Instant) -> Result<(), Fault> {
         if self.running >= AT_ONCE {
             return Err(Fault::AtOnce);
         }
-        if let Some(oldest) = self.begun.front().filter(|_| self.begun.len() >= PER_MINUTE) {
-            return Err(Fault::PerMinute(MINUTE.saturating_sub(now.saturating_duration_since(*oldest))));
-        }
+        self.begun.take(1, PER_MINUTE, now).map_err(Fault::PerMinute)?;
         self.running += 1;
-        self.begun.push_back(now);
         Ok(())
     }
 }
@@ -76,9 +68,11 @@ impl Drop for Permit<'_> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
+    use std::time::Duration;
 
     use super::*;
+
+    const MINUTE: Duration = Duration::from_mins(1);
 
     #[test]
     fn a_fifth_request_at_once_is_refused_and_another_bots_is_not() {
@@ -113,22 +107,5 @@ mod tests {
         drop(rates.enter(&BotName::from("bot-1"), start + MINUTE).unwrap());
         assert_eq!(rates.lock().len(), 2);
         drop(running);
-    }
-
-    proptest! {
-        #[test]
-        fn no_minute_has_more_than_its_share(steps in proptest::collection::vec(0_u64..3_000, 1..300)) {
-            let (rates, start) = (Rates::default(), Instant::now());
-            let (mut now, mut begun) = (start, Vec::new());
-            for step in steps {
-                now += Duration::from_millis(step);
-                if rates.enter(&BotName::from("one"), now).is_ok() {
-                    begun.push(now);
-                }
-            }
-            for window in begun.windows(PER_MINUTE + 1) {
-                prop_assert!(window[PER_MINUTE] - window[0] >= MINUTE);
-            }
-        }
     }
 }

@@ -7,25 +7,20 @@
 //! Who asks for more is told how long to wait. When too many lanes are busy at once, the one that has been quiet for
 //! longest is forgotten, and begins anew.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    time::Duration,
-};
+use std::{collections::HashMap, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::id::LaneKey;
+use crate::{id::LaneKey, window::Window};
 
 /// How many requests a lane may make in a minute.
 pub(super) const PER_MINUTE: usize = 60;
 /// How many lanes are remembered.
 const LANES: usize = 10_000;
 
-const MINUTE: Duration = Duration::from_mins(1);
-
 /// Who made how many requests in the last minute.
 #[derive(Debug, Default)]
-pub(super) struct Rates(HashMap<LaneKey, VecDeque<Instant>>);
+pub(super) struct Rates(HashMap<LaneKey, Window>);
 
 impl Rates {
     /// Takes `count` requests of the lane at once, or tells after which time they could be taken. No more than
@@ -34,30 +29,17 @@ impl Rates {
         if !self.0.contains_key(lane) {
             self.make_room(now);
         }
-        let made = self.0.entry(lane.clone()).or_default();
-        while made.front().is_some_and(|oldest| now.duration_since(*oldest) >= MINUTE) {
-            made.pop_front();
-        }
-        let excess = (made.len() + count).saturating_sub(PER_MINUTE);
-        if excess > 0 {
-            // The wait is over when so many of the oldest are a minute old.
-            let last = made.get(excess.min(made.len()).saturating_sub(1));
-            return Err(last.map_or(MINUTE, |last| MINUTE.saturating_sub(now.duration_since(*last))));
-        }
-        made.extend(std::iter::repeat_n(now, count));
-        Ok(())
+        self.0.entry(lane.clone()).or_default().take(count, PER_MINUTE, now)
     }
 
     fn make_room(&mut self, now: Instant) {
         if self.0.len() < LANES {
             return;
         }
-        let is_recent =
-            |made: &VecDeque<Instant>| made.back().is_some_and(|last| now.duration_since(*last) < MINUTE);
-        self.0.retain(|_, made| is_recent(made));
+        self.0.retain(|_, made| made.is_recent(now));
         if self.0.len() >= LANES
             && let Some(quiet) =
-                self.0.iter().min_by_key(|(_, made)| made.back().copied()).map(|(lane, _)| lane.clone())
+                self.0.iter().min_by_key(|(_, made)| made.last()).map(|(lane, _)| lane.clone())
         {
             self.0.remove(&quiet);
         }
@@ -66,10 +48,10 @@ impl Rates {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
     use crate::id::RoomId;
+
+    const MINUTE: Duration = Duration::from_mins(1);
 
     fn lane(room: u64) -> LaneKey {
         LaneKey { bot: "echo".into(), room: RoomId(room) }
@@ -120,26 +102,5 @@ mod tests {
         assert!(rates.take(&lane(1), 1, now).is_err());
         rates.take(&lane(lanes + 1), 1, now + MINUTE).unwrap();
         assert_eq!(rates.0.len(), 1, "all others were quiet for a minute");
-    }
-
-    proptest! {
-        #[test]
-        fn no_minute_sees_more_than_it_may_and_waiting_as_told_suffices(
-            asks in proptest::collection::vec((0_u64..5_000, 1_usize..=PER_MINUTE), 1..200),
-        ) {
-            let (mut rates, mut now) = (Rates::default(), Instant::now());
-            let mut taken: Vec<Instant> = Vec::new();
-            for (pause, count) in asks {
-                now += Duration::from_millis(pause);
-                if let Err(wait) = rates.take(&lane(1), count, now) {
-                    prop_assert!(wait > Duration::ZERO && wait <= MINUTE);
-                    now += wait;
-                    prop_assert_eq!(rates.take(&lane(1), count, now), Ok(()));
-                }
-                taken.extend(std::iter::repeat_n(now, count));
-                let recent = taken.iter().filter(|moment| now.duration_since(**moment) < MINUTE).count();
-                prop_assert!(recent <= PER_MINUTE);
-            }
-        }
     }
 }

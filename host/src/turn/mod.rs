@@ -1,4 +1,5 @@
-//! An occasion's way (a message, a time, something else that happened): the plugin decides, the agent is asked, the plugin formats, the outbox posts, the journal keeps.
+//! An occasion's way (a message, a time, something else that happened): the plugin decides, the agent is asked, the plugin
+//! formats, the outbox posts, the journal keeps.
 //!
 //! Invariants:
 //! - A turn holds one generation of its bot from the first call to the last.
