@@ -146,7 +146,7 @@ macro_rules! bot {
         #[cfg(target_arch = "wasm32")]
         const _: () = {
             type Exported = $crate::exports::Exported<$bot>;
-    $crate::bindings::export_bot!(Exported with_types_in $crate::bindings);
+            $crate::bindings::export_bot!(Exported with_types_in $crate::bindings);
             $($($crate::export_world!($world Exported);)+)?
         };
     };
@@ -168,4 +168,23 @@ macro_rules! export_world {
     (events $exported:ident) => {
         $crate::bindings::events::export_events!($exported with_types_in $crate::bindings::events);
     };
+}
+
+#[cfg(test)]
+mod tests {
+    /// Blocks of Rust, each to its end.
+    fn examples(text: &str) -> Vec<&str> {
+        let begun = text.split("```rust\n").skip(1);
+        begun.map(|rest| rest.split("```").next().unwrap_or_default()).collect()
+    }
+
+    #[test]
+    fn what_the_readme_shows_is_an_example_of_the_guide_and_so_compiles() {
+        let guide = examples(include_str!("../../README.md"));
+        let readme = examples(include_str!("../../../README.md"));
+        assert!(!readme.is_empty());
+        for example in readme {
+            assert!(guide.contains(&example), "not in plugins/README.md:\n{example}");
+        }
+    }
 }

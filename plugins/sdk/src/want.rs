@@ -21,7 +21,7 @@ pub struct Want {
     pub capability: Capability,
     /// True if the plugin is of no use without it: a bot that does not grant it is then refused when it is loaded.
     pub required: bool,
-    /// What for, in a few words, for the operator who decides. At most 200 bytes.
+    /// What for, in a few words, for the operator who decides. At most 200 bytes are shown.
     pub purpose: &'static str,
 }
 

@@ -14,11 +14,16 @@ const LARGEST_BODY: usize = 1 << 20;
 const LONGEST_TIMEOUT: u32 = 30_000;
 
 /// Headers that are the host's business.
-const HOSTS_OWN: [&str; 9] = [
+const HOSTS_OWN: [&str; 14] = [
+    "accept-encoding",
     "connection",
     "content-length",
+    "expect",
     "host",
+    "http2-settings",
     "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
     "proxy-connection",
     "te",
     "trailer",

@@ -78,8 +78,7 @@ impl World {
     pub(crate) fn write_log(&mut self, level: Level, message: &str) {
         self.lines_of_this_call += 1;
         if self.lines_of_this_call <= MOST_LINES {
-            let kept = message.floor_char_boundary(LONGEST_LINE);
-            self.lines.push((level, message[..kept].to_owned()));
+            self.lines.push((level, kept(message)));
         }
     }
 
@@ -138,6 +137,15 @@ impl World {
             )
         })
     }
+}
+
+/// A line as the host keeps it: cut with an ellipsis where something is missing.
+fn kept(line: &str) -> String {
+    if line.len() <= LONGEST_LINE {
+        return line.to_owned();
+    }
+    let shown = line.floor_char_boundary(LONGEST_LINE - '…'.len_utf8());
+    format!("{}…", &line[..shown])
 }
 
 /// The word for it in bots.toml.
