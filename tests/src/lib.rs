@@ -3,6 +3,7 @@
 pub mod binary;
 pub mod claude_cli;
 pub mod crooked;
+pub mod log;
 pub mod messages_api;
 pub mod outside;
 pub mod workbench;

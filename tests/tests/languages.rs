@@ -2,17 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
-use std::{
-    io::ErrorKind,
-    net::TcpListener,
-    sync::{LazyLock, Mutex},
-};
+use std::{io::ErrorKind, net::TcpListener, sync::LazyLock};
 
 use hearth::{
     id::Timestamp,
     plugin::{CallError, Decision, Generation, Loader, Part},
 };
-use hearth_tests::{binary, workbench::Workbench, world::World};
+use hearth_tests::{binary, log, workbench::Workbench, world::World};
 use tokio::sync::OnceCell;
 
 const RECEIVED_AT: i64 = 1_700_000_000_123;
@@ -38,38 +34,11 @@ async fn nosy(text: &str, keys: &str) -> Result<String, CallError> {
     }
 }
 
-/// The lines of this process's log that hold these words.
-fn logged(words: &str) -> Vec<String> {
-    let log = LOG.lock().unwrap();
-    let log = String::from_utf8_lossy(&log);
-    log.lines().filter(|line| line.contains(words)).map(str::to_owned).collect()
-}
-
-static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
-
-/// Keeps this process's log from now on.
-fn keep_the_log() {
-    struct Kept;
-    impl std::io::Write for Kept {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            LOG.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    static KEPT: LazyLock<()> =
-        LazyLock::new(|| tracing_subscriber::fmt().with_ansi(false).with_writer(|| Kept).init());
-    LazyLock::force(&KEPT);
-}
-
 // === Bots ===
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bots_in_javascript_and_python_answer_beside_each_other() {
-    keep_the_log();
+    log::keep();
     let world = World::new(&format!(
         "[bots.units]\nplugin = '{}'\n[bots.workdays]\nplugin = '{}'\nsettings = {{ holidays = [\"2027-03-26\"] }}\n",
         binary::guest("units").display(),
@@ -92,12 +61,27 @@ async fn bots_in_javascript_and_python_answer_beside_each_other() {
     assert_eq!(counted, "22 working days from Monday, 2027-03-01 up to Thursday, 2027-04-01.");
     assert_eq!(world.ask(workdays, "2027-03-25 + 1 day").await.plain, "Monday, 2027-03-29.");
     assert_eq!(world.ask(workdays, "2027-03-29 - 1").await.plain, "Thursday, 2027-03-25.");
-    let refused = world.ask(workdays, "someday + 1").await.plain;
+    let refused = world.ask(workdays, "2027-02-29 + 1").await.plain;
     assert!(refused.contains("is no date"), "{refused}");
+    for no_date in ["GPT-4", "COVID-19", "someday + 1", "workdays are long"] {
+        let asked = world.ask(workdays, no_date).await.plain;
+        assert!(asked.contains(no_date) && !asked.contains("is no date"), "the agent is asked: {asked}");
+    }
     let today = world.ask(workdays, "today + 0").await.plain;
     assert!(today.contains("day, 20"), "{today}");
     let asked = world.ask(workdays, "my name is Zelda").await.plain;
     assert!(asked.contains("Zelda"), "the agent is asked what is no reckoning: {asked}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tool_in_python_tells_the_model_what_is_wrong_with_the_settings() {
+    let settings = "settings = { holidays = [\"Christmas\"] }";
+    let bench = Workbench::file(&binary::guest("workdays"), settings).await.unwrap();
+    let input = serde_json::from_str(r#"{"start": "today", "days": 1}"#).unwrap();
+    let called = bench.generation.call_tool(&bench.reach, &bench.message("hi"), "add_workdays", input).await;
+    let trouble = called.unwrap_err();
+    let told = (trouble.kind(), trouble.sentence());
+    assert!(told.0 == "failed" && told.1.starts_with("In the settings, a holiday is no date"), "{told:?}");
 }
 
 // === WASI ===
@@ -141,34 +125,42 @@ async fn random_numbers_differ_from_call_to_call() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_it_prints_is_logged_line_by_line_within_bounds() {
-    keep_the_log();
+    log::keep();
     assert_eq!(nosy("print rhubarb", "").await.unwrap(), "printed");
-    let output = logged("rhubarb on standard output");
+    let output = log::lines_with("rhubarb on standard output");
     assert!(
         output.len() == 1 && output[0].contains("INFO plugin") && output[0].contains("bot=x"),
         "{output:?}"
     );
-    let error = logged("rhubarb on standard error");
+    let error = log::lines_with("rhubarb on standard error");
     assert!(error.len() == 1 && error[0].contains("WARN plugin"), "{error:?}");
-    assert_eq!(logged("rhubarb without an end").len(), 1);
+    assert_eq!(log::lines_with("rhubarb without an end").len(), 1);
 
     assert_eq!(nosy("flood custard", "").await.unwrap(), "flooded");
-    assert_eq!(logged("custard").len(), 100);
-    assert_eq!(logged("dropped=900").len(), 1);
+    assert_eq!(log::lines_with("custard").len(), 100);
+    assert_eq!(log::lines_with("dropped=900").len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_exception_is_a_trap_and_its_words_are_in_the_log() {
-    keep_the_log();
+    log::keep();
     let error = nosy("raise", "").await.unwrap_err();
     assert!(matches!(error, CallError::Trapped(_)), "{error}");
-    assert!(!logged("division by zero").is_empty());
+    assert!(!log::lines_with("division by zero").is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ending_itself_is_a_trap_that_says_so() {
     let error = nosy("exit", "").await.unwrap_err();
     assert!(error.to_string().contains("ended itself with exit status 1"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_that_wasi_does_for_it_counts_as_its_own() {
+    let error = nosy("dice", "limits = { compute = \"500ms\", call-time = \"60s\" }\n").await.unwrap_err();
+    assert!(error.to_string().contains("raise `compute`"), "{error}");
+    let slept = nosy("sleep 0.6", "limits = { compute = \"500ms\" }\n").await;
+    assert_eq!(slept.unwrap(), "None", "waiting is no work");
 }
 
 #[tokio::test(flavor = "multi_thread")]

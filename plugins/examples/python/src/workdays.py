@@ -46,6 +46,11 @@ SETTINGS = {
     "additionalProperties": False,
 }
 
+# As people write it in front of a reckoning. "GPT-4" and "COVID-19" are none, and go to the agent.
+DATE = r"(today|\d{4}-\d\d?-\d\d?)"
+WORKDAYS = re.compile(rf"workdays\s+{DATE}\s+(?:to\s+|until\s+)?{DATE}", re.IGNORECASE)
+SHIFTED = re.compile(rf"{DATE}\s*([+-])\s*(\d+)(?:\s*(?:work|working )?days?)?", re.IGNORECASE)
+
 DAY = {"type": "string", "description": "A date such as 2027-03-01, or `today` (in UTC)."}
 
 
@@ -68,11 +73,14 @@ class Handler(exports.Handler):
         text = event.message.text
         if text == "" or text.lower() == "help":
             return reply(HELP)
-        calendar, today = configured(), day_of(event.received_at)
         try:
-            if asked := re.fullmatch(r"workdays\s+(\S+)\s+(?:to\s+|until\s+)?(\S+)", text, re.IGNORECASE):
+            calendar, today = configured(), day_of(event.received_at)
+        except Problem as problem:
+            raise Err(BotError(str(problem), [])) from problem
+        try:
+            if asked := WORKDAYS.fullmatch(text):
                 return reply(between(calendar, read(asked[1], today), read(asked[2], today)))
-            if asked := re.fullmatch(r"(\S+)\s*([+-])\s*(\d+)(?:\s*(?:work|working )?days?)?", text):
+            if asked := SHIFTED.fullmatch(text):
                 start, days = read(asked[1], today), int(asked[2] + asked[3])
                 return reply(f"{spoken(calendar.add(start, days))}.")
         except Problem as problem:
@@ -108,12 +116,16 @@ class Toolbox(exports.Toolbox):
     def call_tool(self, cause: Cause, name: str, input: str) -> ToolOutput:
         asked, today = json.loads(input), day_of(cause.value.received_at)
         try:
+            calendar = configured()
+        except Problem as problem:
+            raise Err(ToolError(ToolErrorKind.FAILED, str(problem), [])) from problem
+        try:
             match name:
                 case "count_workdays":
-                    days = configured().count(read(asked["start"], today), read(asked["end"], today))
+                    days = calendar.count(read(asked["start"], today), read(asked["end"], today))
                     answer = {"workdays": days}
                 case "add_workdays":
-                    day = configured().add(read(asked["start"], today), asked["days"])
+                    day = calendar.add(read(asked["start"], today), asked["days"])
                     answer = {"date": day.isoformat(), "weekday": day.strftime("%A")}
                 case _:
                     raise Err(ToolError(ToolErrorKind.NOT_FOUND, f"There is no tool {name!r}.", []))
@@ -123,11 +135,11 @@ class Toolbox(exports.Toolbox):
 
 
 def configured() -> Calendar:
-    """The calendar of `[bots.<name>.settings]`."""
+    """The calendar of `[bots.<name>.settings]`; raises a `Problem` if those have a date that is none."""
     try:
         return Calendar(**json.loads(settings.get()))
     except Problem as problem:
-        raise Err(BotError(f"in the settings: {problem}", [])) from problem
+        raise Problem(f"In the settings, {problem}") from problem
 
 
 def day_of(received_at: int) -> date:

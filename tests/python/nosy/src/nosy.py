@@ -72,11 +72,18 @@ def flood(words: str) -> str:
     return "flooded"
 
 
+def dice(_) -> str:
+    # Nearly all of it is WASI's work: a block is much to make and one call to ask for.
+    while True:
+        os.urandom(64 << 10)
+
+
 ACTIONS = {
     "files": files,
     "environment": environment,
     "network": network,
     "clocks": clocks,
+    "dice": dice,
     "print": printed,
     "flood": flood,
     "random": lambda _: f"{os.urandom(16).hex()} {random.random()}",
