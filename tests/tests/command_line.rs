@@ -85,6 +85,26 @@ fn check_is_content_with_a_complete_deployment_and_prints_no_secret_unless_asked
 }
 
 #[test]
+fn check_names_the_lines_that_grant_what_a_plugin_needs() {
+    let toml = with_plugins(
+        "[bots.oncall]\nplugin = \"oncall\"\ngrants = [\"clock\"]\nsettings = { url = \"https://oncall.example.com\" }\n\
+         [bots.reminders]\nplugin = \"reminders\"\n",
+    );
+    let (output, _folder) = hearth(&toml, &["check"], "");
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for line in [
+        "[bots.oncall] does not grant what the plugin needs: `http`",
+        "add `[bots.oncall.http.\"<host>\"]` for each server it may reach",
+        "[bots.reminders] does not grant what the plugin needs: `schedule`",
+        "write `grants = [\"schedule\"]` there",
+    ] {
+        assert!(said.contains(line), "{line} is missing in:\n{said}");
+    }
+    assert!(!said.contains("`campfire`"), "what is optional is not asked for:\n{said}");
+}
+
+#[test]
 fn an_agent_command_that_does_not_exist_is_named_with_the_remedy() {
     let toml = with_plugins("[bots.echo]\nplugin = \"echo\"\n").replace("demo-agent", "no-such-claude");
     for command in ["check", "dev"] {

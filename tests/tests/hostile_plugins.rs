@@ -2,67 +2,205 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
-use hearth::{id::RoomId, plugin::LoadError};
+use std::{
+    convert::Infallible,
+    io::ErrorKind,
+    net::{IpAddr, SocketAddr, TcpListener},
+    time::Duration,
+};
+
+use axum::{Router, body::Body, extract::Path, response::Redirect, routing::get};
+use futures_util::stream;
+use hearth::{id::RoomId, plugin::LoadError, store::Store as _};
 use hearth_tests::{
     binary,
     crooked::{CLEAN, Crooked, described},
+    log,
     workbench::Workbench,
     world::World,
 };
 use tempfile::TempDir;
+use tokio::task::JoinHandle;
 
-/// What the hostile guest is told to do, and what the journal's cause then has in it: the setting, if it is a limit.
-const MISDEEDS: [(&str, &str); 10] = [
-    ("trap", "unreachable"),
-    ("trap later", "unreachable"),
-    ("recurse", "call stack exhausted"),
-    ("loop", "`compute` in [bots.hostile.limits]"),
-    ("memory", "`memory` in [bots.hostile.limits]"),
-    ("host calls", "`host-calls` in [bots.hostile.limits]"),
-    ("refuse", "secret-looking-cause"),
-    ("many", "33 parts"),
-    ("huge", "a text of 307200 bytes"),
-    ("nothing", "an empty prompt"),
+/// Whom to tell what, and what the journal's cause then has in it: the setting, if it is a limit. The hostile bot and the
+/// roomy one are the same guest, which has more memory in the second.
+const MISDEEDS: [(&str, &str, &str); 12] = [
+    ("hostile", "trap", "unreachable"),
+    ("hostile", "trap later", "unreachable"),
+    ("hostile", "recurse", "call stack exhausted"),
+    ("hostile", "loop", "`compute` in [bots.hostile.limits]"),
+    ("hostile", "memory", "`memory` in [bots.hostile.limits]"),
+    ("hostile", "host calls", "`host-calls` in [bots.hostile.limits]"),
+    ("hostile", "refuse", "secret-looking-cause"),
+    ("hostile", "many", "33 parts"),
+    ("hostile", "huge", "a text of 307200 bytes"),
+    ("hostile", "nothing", "an empty prompt"),
+    ("roomy", "huger", "a text of 104857600 bytes"),
+    ("tables", "hello", "`tables` in [bots.tables.limits]"),
 ];
 
-/// A deployment of the hostile bot, with these limits, and of one beside it.
-async fn world(limits: &str) -> World {
-    World::new(&format!(
-        "[bots.hostile]\nplugin = '{}'\nlimits = {{ {limits} }}\n[bots.echo]\nplugin = \"echo\"\n",
+/// The hostile bot, with these lines in its table, and one beside it.
+fn bots(more: &str) -> String {
+    format!(
+        "[bots.hostile]\nplugin = '{}'\n{more}\n[bots.echo]\nplugin = \"echo\"\n",
         binary::guest("hostile").display()
-    ))
-    .await
+    )
+}
+
+/// Nobody else notices anything.
+async fn echo_answers(world: &World) {
+    assert_eq!(world.ask(world.room("echo"), "still there?").await.plain, "still there?");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_misdeed_is_one_sentence_in_the_room_and_a_cause_in_the_journal() {
-    let world = world("memory = \"16MiB\", compute = \"300ms\"").await;
-    let room = world.room("hostile");
-    for (misdeed, _) in MISDEEDS {
-        let answer = world.ask(room, misdeed).await;
+    let folder = TempDir::new().unwrap();
+    let tables = Crooked {
+        module: "(table 1 funcref)",
+        on_message: "(loop
+              (br_if 0 (i32.ne (table.grow (ref.null func) (i32.const 100)) (i32.const -1))))
+            unreachable"
+            .to_owned(),
+        ..Crooked::default()
+    };
+    let mut world = World::new(&format!(
+        "{}[bots.roomy]\nplugin = '{}'\nlimits = {{ memory = \"256MiB\" }}\n[bots.tables]\nplugin = '{}'\n",
+        bots("limits = { memory = \"16MiB\", compute = \"300ms\" }"),
+        binary::guest("hostile").display(),
+        tables.write(folder.path(), "tables").display()
+    ))
+    .await;
+    for (bot, misdeed, _) in MISDEEDS {
+        let answer = world.ask(world.room(bot), misdeed).await;
         assert!(answer.plain.starts_with("Something is wrong with my code"), "{misdeed}: {}", answer.plain);
         assert!(!answer.plain.contains("secret-looking-cause"), "{}", answer.plain);
-        assert_eq!(world.ask(world.room("echo"), "still there?").await.plain, "still there?");
+        echo_answers(&world).await;
     }
-    assert_eq!(world.ask(room, "well").await.plain, "well behaved");
+    for bot in ["hostile", "roomy"] {
+        assert_eq!(world.ask(world.room(bot), "well").await.plain, "well behaved");
+    }
     world.drained().await;
-    assert_eq!(world.answers(room).len(), MISDEEDS.len() + 1, "one sentence each");
+    for bot in ["hostile", "roomy", "tables"] {
+        let misdeeds = MISDEEDS.iter().filter(|(whose, ..)| *whose == bot).count();
+        let answers = misdeeds + usize::from(bot != "tables");
+        assert_eq!(world.answers(world.room(bot)).len(), answers, "one sentence each");
+    }
 
-    let journal = world.journal("hostile").await;
-    let misdeeds = journal.iter().rev().zip(MISDEEDS);
-    for (row, (misdeed, cause)) in misdeeds {
-        assert_eq!(row.outcome, "plugin-failed", "{misdeed}");
-        let told = row.details["cause"].as_str().unwrap();
-        assert!(told.contains(cause), "{misdeed}: {told}");
-        assert_eq!(row.details["plugin"]["name"], "hostile");
+    world.stop().await;
+    let store = world.store();
+    for bot in ["hostile", "roomy", "tables"] {
+        let journal = store.journal(Some(&bot.into()), 1000).await.unwrap();
+        let misdeeds = MISDEEDS.iter().filter(|(whose, ..)| *whose == bot);
+        for (row, (_, misdeed, cause)) in journal.iter().rev().zip(misdeeds) {
+            assert_eq!(row.outcome, "plugin-failed", "{misdeed}");
+            let told = row.details["cause"].as_str().unwrap();
+            assert!(told.contains(cause), "{misdeed}: {told}");
+            assert_eq!(row.details["plugin"]["name"], if bot == "tables" { "crooked" } else { "hostile" });
+        }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_the_log_is_cut_and_counted_and_the_bot_still_answers() {
+    log::keep();
+    let world = World::new(&bots("limits = { log-lines = 7 }")).await;
+    assert_eq!(world.ask(world.room("hostile"), "log").await.plain, "logged");
+    echo_answers(&world).await;
+    let floods = |words| log::lines_with(words).into_iter().filter(|line| line.contains("bot=hostile"));
+    assert_eq!(floods("line ").count(), 7);
+    let dropped: Vec<_> = floods("dropped=493").collect();
+    assert!(dropped.len() == 1 && dropped[0].contains("`log-lines`"), "{dropped:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_that_was_not_granted_can_be_had() {
+    let world = World::new(&bots("grants = [\"kv\", \"campfire\", \"schedule\", \"clock\"]")).await;
+    // The bot grants it all, and the plugin did not ask for it.
+    let answer = world.ask(world.room("hostile"), "grab").await.plain;
+    assert_eq!(answer, "kv: denied; campfire: denied; schedule: denied; secret: denied; clock: denied");
+}
+
+// === Requests ===
+
+/// A name of this machine that is not `localhost`, and leads to an address that is not public.
+fn inside_name() -> String {
+    let hosts = std::fs::read_to_string("/etc/hosts").unwrap();
+    let inside = hosts.lines().find_map(|line| {
+        let mut words = line.split('#').next()?.split_whitespace();
+        let address: IpAddr = words.next()?.parse().ok()?;
+        let is_inside = match address {
+            IpAddr::V4(address) => address.is_loopback() || address.is_private(),
+            IpAddr::V6(address) => address.is_loopback() || address.is_unique_local(),
+        };
+        let mut names = words.filter(|name| *name != "localhost" && !name.ends_with(".localhost"));
+        if is_inside { names.next().map(str::to_owned) } else { None }
+    });
+    inside.expect("/etc/hosts has a name for this machine besides localhost, as systems are installed")
+}
+
+/// A server that the bot may reach. It drips, and it redirects to where the bot may not go: `/to/<authority>`.
+async fn server() -> (SocketAddr, JoinHandle<()>) {
+    async fn drip() -> Body {
+        let drops = stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            Some((Ok::<_, Infallible>("x"), ()))
+        });
+        Body::from_stream(drops)
+    }
+    async fn redirect(Path(authority): Path<String>) -> Redirect {
+        Redirect::temporary(&format!("http://{authority}/secrets"))
+    }
+    let router = Router::new().route("/drip", get(drip)).route("/to/{authority}", get(redirect));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    (address, tokio::spawn(async move { axum::serve(listener, router).await.unwrap() }))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_to_where_a_bot_may_not_go_reach_nobody_and_the_plugin_is_told_why() {
+    let (peer, server) = server().await;
+    // Whoever connects to it got through.
+    let inside = TcpListener::bind("127.0.0.1:0").unwrap();
+    inside.set_nonblocking(true).unwrap();
+    let port = inside.local_addr().unwrap().port();
+    let name = inside_name();
+    let world = World::new(&bots(&format!(
+        "[bots.hostile.http.\"{peer}\"]\nprivate = true\nplain = true\n\
+         [bots.hostile.http.\"{name}:{port}\"]\nplain = true\n"
+    )))
+    .await;
+    let room = world.room("hostile");
+    let (metadata, local) = ("169.254.169.254", format!("localhost:{port}"));
+    let unlisted = |name: &str| format!("`{name}` is not among the servers");
+    let private = format!("`{name}:{port}` has ");
+    let denied = "HttpErrorKind::Denied, sent Sent::No: ";
+    let denied_behind = "HttpErrorKind::Denied, sent Sent::Maybe: after a redirect: ";
+    let late = "HttpErrorKind::TimedOut, sent Sent::Maybe: ";
+    for (url, kind, told) in [
+        (format!("http://{peer}/drip"), late, "it took longer than 500ms".to_owned()),
+        (format!("http://{metadata}/latest/meta-data/"), denied, unlisted(metadata)),
+        (format!("http://{local}/"), denied, unlisted(&local)),
+        (format!("http://127.1:{port}/"), denied, unlisted(&format!("127.0.0.1:{port}"))),
+        (format!("http://{name}:{port}/"), denied, private.clone()),
+        (format!("http://{peer}/to/{metadata}"), denied_behind, unlisted(metadata)),
+        (format!("http://{peer}/to/{local}"), denied_behind, unlisted(&local)),
+        (format!("http://{peer}/to/{name}:{port}"), denied_behind, private),
+    ] {
+        let (answer, told) = (world.ask(room, &url).await.plain, format!("{kind}{told}"));
+        assert!(answer.starts_with(&told), "{url}: {answer}\ninstead of {told}");
+        echo_answers(&world).await;
+    }
+    assert_eq!(inside.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
+    server.abort();
+}
+
+// === Bots beside it ===
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rooms_full_of_loops_do_not_hold_up_the_bot_beside_them() {
     // More of them than one bot may run at once.
     const LOOPS: usize = 20;
-    let world = world("compute = \"60s\", call-time = \"60s\"").await;
+    let world = World::new(&bots("limits = { compute = \"60s\", call-time = \"60s\" }")).await;
     let bot = world.user("hostile");
     let mut rooms = Vec::new();
     for number in 0..LOOPS {
@@ -72,7 +210,7 @@ async fn rooms_full_of_loops_do_not_hold_up_the_bot_beside_them() {
         rooms.push(room);
     }
     for _ in 0..5 {
-        assert_eq!(world.ask(world.room("echo"), "still there?").await.plain, "still there?");
+        echo_answers(&world).await;
     }
     let answered = |room: &RoomId| world.playground.messages(*room).len() > 1;
     assert!(!rooms.iter().any(answered), "the loops ended before the other bot had answered");
@@ -99,7 +237,25 @@ async fn a_plugin_that_cannot_describe_itself_says_so_and_the_others_run() {
     .await;
     let answer = world.ask(world.room("looping"), "hello").await;
     assert!(answer.plain.starts_with("Something is wrong with my code"), "{}", answer.plain);
-    assert_eq!(world.ask(world.room("echo"), "hello").await.plain, "hello");
+    echo_answers(&world).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bot_with_a_tool_schema_that_is_none_says_so_and_the_others_run() {
+    log::keep();
+    let world = World::new(&format!(
+        "[bots.toolbox]\nplugin = '{}'\nsettings.tools = [{{ name = \"crooked\", description = \"x\", input-schema = '{}' }}]\n\
+         [bots.echo]\nplugin = \"echo\"\n",
+        binary::guest("toolbox").display(),
+        r#"{"type": "object", "properties": 7}"#
+    ))
+    .await;
+    let answer = world.ask(world.room("toolbox"), "hello").await;
+    assert!(answer.plain.starts_with("Something is wrong with my code"), "{}", answer.plain);
+    echo_answers(&world).await;
+    let logged = log::lines_with("can't be offered");
+    assert_eq!(logged.len(), 1, "{logged:?}");
+    assert!(logged[0].contains("crooked") && logged[0].contains("no JSON Schema"), "{logged:?}");
 }
 
 // === Loading ===
@@ -200,4 +356,12 @@ async fn descriptions_that_are_none_are_refused_with_what_is_wrong() {
 async fn settings_that_do_not_fit_are_refused_with_their_place() {
     let error = refused("assistant", "settings = { persona = 7 }").await.to_string();
     assert!(error.contains("[bots.x.settings]") && error.contains("/persona"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_is_not_granted_what_it_needs_is_refused_with_the_line_to_add() {
+    let grants = "grants = [\"kv\"]";
+    let error = refused(binary::guest("reminders").to_str().unwrap(), grants).await;
+    assert!(matches!(&error, LoadError::NotGranted { bot, .. } if bot == "x"), "{error}");
+    assert!(error.to_string().ends_with("write `grants = [\"kv\",\"schedule\"]` there"), "{error}");
 }

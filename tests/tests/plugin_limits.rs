@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use hearth::plugin::{CallError, Decision, Limit};
+use hearth::plugin::{CallError, Decision, Display, Limit, Progress, Step};
 use hearth_tests::{
     binary,
     crooked::{CLEAN, Crooked, described, ignored, replied},
@@ -180,6 +180,42 @@ async fn one_text_handed_over_many_times_counts_every_time() {
         ..Crooked::default()
     };
     assert_eq!(limit(crooked(repeated, LIMITS).await), Limit::Value(16 << 20));
+}
+
+// === What is shown while the agent works ===
+
+/// What a plugin shows of an agent that is asked this.
+async fn shown(guest: &str, text: &str) -> Result<Display, CallError> {
+    let bench = Workbench::file(&binary::guest(guest), LIMITS).await.unwrap();
+    let step =
+        Step { tool: "add".into(), input: "{}".into(), ended: true, failed: false, attributes: Vec::new() };
+    let progress = Progress {
+        elapsed: 1_500,
+        text: "So far".into(),
+        steps: vec![step],
+        retrying: false,
+        attributes: Vec::new(),
+    };
+    bench.generation.show(&bench.reach, &bench.message(text), &progress).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_says_what_is_shown_or_leaves_it_to_the_host() {
+    let told = "after 1500 ms: So far [add({}) ended: true]";
+    assert_eq!(shown("toolbox", "show markdown").await.unwrap(), Display::Markdown(told.into()));
+    assert_eq!(shown("toolbox", "show unchanged").await.unwrap(), Display::Unchanged);
+    for (guest, text) in [("toolbox", "anything"), ("toolbox", "show error"), ("echo", "show markdown")] {
+        assert_eq!(shown(guest, text).await.unwrap(), Display::Standard, "{guest}: {text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_shown_is_bounded_as_every_call_is() {
+    let error = shown("toolbox", "show huge").await.unwrap_err();
+    assert!(error.to_string().contains("a display of 307200 bytes"), "{error}");
+    assert!(matches!(shown("toolbox", "show trap").await, Err(CallError::Trapped(_))));
+    let error = shown("toolbox", "show loop").await.unwrap_err();
+    assert!(error.to_string().contains("raise `compute` in [bots.x.limits]"), "{error}");
 }
 
 // === What is within the bounds ===

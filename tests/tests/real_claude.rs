@@ -164,12 +164,17 @@ async fn what_the_agent_keeps_is_for_its_owner_only_and_per_bot() {
 
 /// A bot with tools on the real CLI.
 async fn toolbox(api: &MessagesApi) -> World {
+    with_tools(api, "toolbox", "limits = { memory = \"16MiB\", call-time = \"300ms\" }").await
+}
+
+/// A bot on this guest, with these lines in its table, on the real CLI.
+async fn with_tools(api: &MessagesApi, guest: &str, more: &str) -> World {
     let toml = format!(
         "[agent]\ncommand = [\"env\", \"ANTHROPIC_BASE_URL={}\", \"ANTHROPIC_API_KEY=sk-dummy\", '{}']\n\
-         [bots.toolbox]\nplugin = '{}'\nlimits = {{ memory = \"16MiB\", call-time = \"300ms\" }}\n",
+         [bots.{guest}]\nplugin = '{}'\n{more}\n",
         api.url(),
         claude_cli::path().display(),
-        binary::guest("toolbox").display()
+        binary::guest(guest).display()
     );
     World::with(&toml, Options::default()).await
 }
@@ -197,6 +202,36 @@ async fn the_model_calls_a_tool_of_the_plugin_and_uses_its_result() {
         (&json!(2), &json!(1))
     );
     assert_eq!(journal[0].details["agent"]["cause"], json!(null), "the tools were connected");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_model_calls_tools_of_plugins_in_javascript_and_python_and_uses_their_results() {
+    let api = MessagesApi::start();
+    for (guest, more, call, told, refused, why) in [
+        (
+            "units",
+            "",
+            r#"convert_units:{"value": 5, "from": "mi", "to": "km"}"#,
+            r#""sentence":"5 mi = 8.04672 km""#,
+            r#"convert_units:{"value": 5, "from": "mi", "to": "kg"}"#,
+            "invalid-input: mi is a length and kg a mass",
+        ),
+        (
+            "workdays",
+            "settings = { holidays = [\"2027-03-26\"] }",
+            r#"count_workdays:{"start": "2027-03-01", "end": "2027-04-01"}"#,
+            r#"{"workdays": 22}"#,
+            r#"count_workdays:{"start": "2027-03-01", "end": "someday"}"#,
+            "invalid-input: 'someday' is no date",
+        ),
+    ] {
+        let world = with_tools(&api, guest, more).await;
+        let room = world.room(guest);
+        let answer = world.ask(room, &format!("TOOL:mcp__host__{call}")).await.plain;
+        assert!(answer.contains("tool said") && answer.contains(told), "{guest}: {answer}");
+        let answer = world.ask(room, &format!("TOOL:mcp__host__{refused}")).await.plain;
+        assert!(answer.contains("tool failed") && answer.contains(why), "{guest}: {answer}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -28,6 +28,58 @@ async fn hears(world: &World, room: RoomId, is_it: impl Fn(&str) -> bool) -> Mes
     said.await.unwrap_or_else(|| panic!("not said; instead: {:?}", world.answers(room)))
 }
 
+// === assistant ===
+
+fn assistant(grants: &str) -> String {
+    format!("[bots.assistant]\nplugin = '{}'\ngrants = [{grants}]\n", binary::guest("assistant").display())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_agent_finds_what_was_said_in_the_room_before_it_was_asked() {
+    let world = World::new(&assistant("\"campfire\"")).await;
+    let room = world.playground.shared_room();
+    let bea = world.playground.add_person("Bea");
+    world.playground.say(bea, room, "The launch is on Friday.").unwrap();
+    world.playground.say(bea, room, "Lunch is at noon.").unwrap();
+    let search = r#"@assistant demo:tool search_room_history {"words": "friday launch"}"#;
+    let found = world.ask(room, search).await.plain;
+    assert!(found.contains("The launch is on Friday.") && found.contains("Bea"), "{found}");
+    assert!(!found.contains("Lunch"), "{found}");
+    let elsewhere = r#"demo:tool search_room_history {"words": "launch"}"#;
+    let found = world.ask(world.room("assistant"), elsewhere).await.plain;
+    assert!(found.contains("\"messages\":[]"), "another room's history: {found}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_note_outlives_the_host_and_stays_in_its_room() {
+    let mut world = World::new(&assistant("\"kv\"")).await;
+    let room = world.room("assistant");
+    let remember = r#"demo:tool remember {"subject": "Standup", "note": "It is at nine."}"#;
+    let told = world.ask(room, remember).await.plain;
+    assert!(told.contains("Noted."), "{told}");
+    world.drained().await;
+    world.stop().await;
+    world.start().await;
+    let recall = r#"demo:tool recall {"about": "standup"}"#;
+    let recalled = world.ask(room, recall).await.plain;
+    assert!(recalled.contains("It is at nine.") && recalled.contains("\"noted_for\":\"You\""), "{recalled}");
+    let elsewhere = world.ask(world.playground.shared_room(), &format!("@assistant {recall}")).await.plain;
+    assert!(elsewhere.contains("\"notes\":[]"), "{elsewhere}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_assistant_that_is_granted_nothing_tells_the_model_who_can_change_that() {
+    let world = World::new(&assistant("")).await;
+    for (call, word) in [
+        (r#"search_room_history {"words": "launch"}"#, "campfire"),
+        (r#"remember {"subject": "a", "note": "b"}"#, "kv"),
+        ("recall", "kv"),
+    ] {
+        let told = world.ask(world.room("assistant"), &format!("demo:tool {call}")).await.plain;
+        assert!(told.contains("denied: ") && told.contains(&format!("can grant {word}")), "{told}");
+    }
+}
+
 // === reminders ===
 
 fn reminders(more: &str) -> String {
@@ -171,6 +223,18 @@ async fn one_message_tells_what_is_done_shows_what_is_there_and_becomes_the_answ
     assert_whole(&whole.plain);
     world.drained().await;
     assert_eq!(world.answers(room), [whole.plain]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_agent_asks_who_is_on_call() {
+    let service = Service::begin(0).await;
+    let world = World::new(&service.bot(SECRET)).await;
+    let room = world.room("oncall");
+    let told = world.ask(room, r#"please demo:tool who_is_on_call {"team": "web"}"#).await.plain;
+    assert!(told.contains("Ann | Bea") && told.contains("2100-01-01T08:00:00+00:00"), "{told}");
+    assert!(!told.contains("database"), "{told}");
+    let told = world.ask(room, r#"please demo:tool who_is_on_call {"team": "kitchen"}"#).await.plain;
+    assert!(told.contains("not-found: There is no such team. The teams are: web, database."), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

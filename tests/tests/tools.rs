@@ -17,16 +17,12 @@ use serde_json::{Value, json};
 
 /// A bot on the test guest that has tools, with these settings.
 fn bot(settings: &Value) -> Arc<Bot> {
-    let plugin = binary::guest("toolbox");
-    let settings: toml::Table = serde_json::from_value(settings.clone()).unwrap();
-    let settings =
-        toml::to_string(&toml::Table::from_iter([("settings".to_owned(), settings.into())])).unwrap();
-    let settings =
-        settings.replace("[[settings", "[[bots.x.settings").replace("[settings", "[bots.x.settings");
-    let toml = format!(
-        "[bots.x]\nplugin = '{}'\nlimits = {{ call-time = \"300ms\" }}\n{settings}",
-        plugin.display()
-    );
+    let bot = json!({
+        "plugin": binary::guest("toolbox"),
+        "limits": { "call-time": "300ms" },
+        "settings": settings,
+    });
+    let toml = toml::to_string(&json!({ "bots": { "x": bot } })).unwrap();
     let config = Config::parse("bots.toml".as_ref(), &toml, &|_| None).unwrap();
     config.bots.into_values().next().unwrap()
 }

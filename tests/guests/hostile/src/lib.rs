@@ -1,13 +1,14 @@
 //! A plugin that does what it is told in the worst way: the message is the misdeed.
 
-use std::hint::black_box;
+use std::{hint::black_box, time::Duration};
 
-use hearth_plugin::prelude::*;
+use hearth_plugin::{campfire, clock, http, kv, prelude::*, schedule};
 
 struct Hostile;
 
 impl Bot for Hostile {
     type Settings = NoSettings;
+    const WANTS: &'static [Want] = &[want::http("to go where it should not").optional()];
 
     fn on_message(event: Event, _settings: NoSettings) -> Result<Decision> {
         match event.message.text.as_str() {
@@ -41,8 +42,11 @@ impl Bot for Hostile {
             "refuse" => Err("told to refuse; secret-looking-cause".into()),
             "many" => Ok(reply(vec![text("x"); 33])),
             "huge" => Ok(reply(text("x".repeat(300 << 10)))),
+            "huger" => Ok(reply(text("x".repeat(100 << 20)))),
             "nothing" => Ok(ask(Prompt::new(" "))),
+            "grab" => Ok(reply(text(grab().join("; ")))),
             "well" => Ok(reply(text("well behaved"))),
+            other if other.starts_with("http") => Ok(reply(text(fetch(other)))),
             _ => Ok(ask(Prompt::new(event.message.text))),
         }
     }
@@ -50,6 +54,27 @@ impl Bot for Hostile {
     fn format_reply(event: Event, outcome: Outcome, _settings: NoSettings) -> Result<Vec<Part>> {
         assert_ne!(event.message.text, "trap later", "told to");
         Ok(format_plainly(outcome))
+    }
+}
+
+/// What comes of asking for everything, of which it was granted nothing.
+fn grab() -> Vec<String> {
+    let denied = |what: &str, denied: bool| format!("{what}: {}", if denied { "denied" } else { "granted" });
+    vec![
+        denied("kv", matches!(kv::bot().get::<u32>("key"), Err(kv::Error::Denied(_)))),
+        denied("campfire", matches!(campfire::newest(1), Err(campfire::Error::Denied(_)))),
+        denied("schedule", matches!(schedule::list(), Err(schedule::Error::Denied(_)))),
+        denied("secret", !http::has_secret("example.com", "authorization")),
+        denied("clock", clock::now() == clock::now()),
+    ]
+}
+
+/// What comes of asking for this URL.
+fn fetch(url: &str) -> String {
+    match http::get(url).timeout(Duration::from_millis(500)).send() {
+        Ok(response) => format!("reached: {}", response.text()),
+        Err(http::Error::Failed { kind, sent, message }) => format!("{kind:?}, sent {sent:?}: {message}"),
+        Err(other) => other.to_string(),
     }
 }
 

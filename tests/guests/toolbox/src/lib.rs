@@ -3,12 +3,15 @@
 //!
 //! `settings.tools` replaces the list: a table of `name`, `description` and `input-schema` each, all of them texts.
 //! `settings.listing` makes the listing itself misbehave: `trap` or `loop`.
+//!
+//! A message of `show <what>` says what is shown while the agent works on it.
 
 use std::{borrow::Cow, hint::black_box};
 
 use hearth_plugin::{
+    Step,
     bindings::{
-        hearth::bot::{settings, types::Cause},
+        hearth::bot::settings,
         tools::exports::hearth::bot::toolbox::{Guest, Tool, ToolError, ToolErrorKind, ToolOutput},
     },
     prelude::*,
@@ -32,6 +35,25 @@ impl Bot for Toolbox {
 
     fn on_message(event: Event, _settings: Anything) -> Result<Decision> {
         Ok(ask(Prompt::new(event.message.text)))
+    }
+}
+
+impl Presenter for Toolbox {
+    fn show(cause: Cause, progress: Progress, _settings: Anything) -> Result<Display> {
+        let text = cause.message().map(|message| message.text.as_str()).unwrap_or_default();
+        Ok(match text.strip_prefix("show ") {
+            Some("markdown") => {
+                let step = |step: &Step| format!("{}({}) ended: {}", step.tool, step.input, step.ended);
+                let steps = progress.steps.iter().map(step).collect::<Vec<_>>().join(", ");
+                Display::Markdown(format!("after {} ms: {} [{steps}]", progress.elapsed, progress.text))
+            }
+            Some("unchanged") => Display::Unchanged,
+            Some("huge") => Display::Markdown("x".repeat(300 << 10)),
+            Some("trap") => panic!("told to"),
+            Some("loop") => forever(),
+            Some("error") => return Err("told to".into()),
+            _ => Display::Standard,
+        })
     }
 }
 
@@ -144,7 +166,7 @@ fn hoard() -> ! {
     }
 }
 
-hearth_plugin::bot!(Toolbox);
+hearth_plugin::bot!(Toolbox: progress);
 
 #[cfg(target_arch = "wasm32")]
 const _: () = {
