@@ -2,7 +2,8 @@
 //!
 //! The floors, from the top; a module imports only from those below it:
 //! `cli` → `stage` → `serve` → `webhook` · `alarm` · `operator` · `playground` · `reload` · `toolchain` → `lane` → `turn` → `agent` ·
-//! `plugin` · `campfire` → `store` · `egress` → `config` → `id` · `address` · `causes` · `activation` · `window`.
+//! `plugin` · `campfire` → `store` · `egress` → `config` → `id` · `address` · `causes` · `activation` ·
+//! `window`.
 
 pub mod activation;
 pub mod address;

@@ -1,5 +1,5 @@
-//! `hearth check`: the configuration, the secrets, the plugins and the agent. Nothing is answered and nothing is sent: plugins
-//! are loaded, which asks them for their descriptions and tools, and the agent is asked for its version.
+//! `hearth check`: the configuration, the secrets, the plugins and the agent. Nothing is answered and nothing is sent:
+//! plugins are loaded, which asks them for their descriptions and tools, and the agent is asked for its version.
 
 use std::process::ExitCode;
 
