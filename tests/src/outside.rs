@@ -1,6 +1,9 @@
 //! `hearth run` as a process of its own, so that it can be ended in every way.
 
 use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    io::Write as _,
     net::SocketAddr,
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
@@ -9,7 +12,8 @@ use std::{
 
 use hearth::{
     config::Config,
-    id::{BotName, RoomId},
+    id::{BotName, RoomId, UserId},
+    operator::Failure,
     playground::{Options, Playground},
     stage::{ANY, Page, Stage},
 };
@@ -23,7 +27,7 @@ use tokio::{
 
 use crate::{binary, world::PATIENCE};
 
-/// A Campfire, and a host outside this process that answers for the bot `assistant` in it.
+/// A Campfire, and a host outside this process that answers for the bots in it; one of them is the `assistant`.
 pub struct Outside {
     /// The Campfire.
     pub playground: Playground,
@@ -31,51 +35,68 @@ pub struct Outside {
     pub room: RoomId,
     /// Where the host takes webhooks.
     pub listen: SocketAddr,
+    bots: BTreeMap<BotName, UserId>,
     config: PathBuf,
     host: Option<Child>,
     _page: Page,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Outside {
-    /// A Campfire with a host that is up. `host_keys` are lines of `[host]`.
+    /// A Campfire with a host that is up, for the assistant. `host_keys` are lines of `[host]`.
     pub async fn new(host_keys: &str) -> Self {
-        let folder = TempDir::new().expect("a temporary folder");
-        let path = folder.path().join("bots.toml");
-        let bots = "[bots.assistant]\nplugin = \"assistant\"\n";
-        let toml = format!("[host]\nlisten = \"{ANY}\"\n{bots}");
-        let config = Config::parse(&path, &toml, &|_| None).expect("the configuration is right");
         // A host that starts on a busy machine may keep a webhook waiting for longer than a real Campfire would.
         let options = Options { webhook_read_timeout: PATIENCE, ..Options::default() };
+        let mut outside = Self::set(&["assistant"], host_keys, "", options).await;
+        outside.start().await;
+        outside
+    }
+
+    /// A Campfire with these bots, each of the plugin of that name, and a host that was not started yet. The keys are
+    /// lines of `[host]` and of `[campfire]`.
+    pub async fn set(bots: &[&str], host_keys: &str, campfire_keys: &str, options: Options) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let path = folder.path().join("bots.toml");
+        let mut toml = format!("[host]\nlisten = \"{ANY}\"\n");
+        for bot in bots {
+            writeln!(toml, "[bots.{bot}]\nplugin = \"{bot}\"").expect("a String takes what is written");
+        }
+        let config = Config::parse(&path, &toml, &|_| None).expect("the configuration is right");
         let stage = Stage::set(config, "unused", ANY, options).await.expect("ports are free");
-        let bot = &stage.config.bots[&BotName::from("assistant")];
-        let secret = |secret: &Option<secrecy::SecretString>| {
-            secret.as_ref().expect("on the stage, bots have secrets").expose_secret().to_owned()
-        };
         let listen = stage.webhooks.local_addr().expect("a listener has an address");
-        let toml = format!(
-            "[host]\nlisten = \"{listen}\"\nplugins = '{}'\n{host_keys}\n[campfire]\nurl = \"http://{}\"\n\
-             [agent]\ncommand = \"demo-agent\"\n{bots}bot-key = \"{}\"\nwebhook-secret = \"{}\"\n",
+        let mut toml = format!(
+            "[host]\nlisten = \"{listen}\"\nplugins = '{}'\n{host_keys}\n\
+             [campfire]\nurl = \"http://{}\"\n{campfire_keys}\n[agent]\ncommand = \"demo-agent\"\n",
             binary::repository().join("plugins/dist").display(),
             stage.page.address,
-            secret(&bot.bot_key),
-            secret(&bot.webhook_secret),
         );
+        let mut users = BTreeMap::new();
+        for (name, bot) in &stage.config.bots {
+            let on_the_stage = "on the stage, bots have secrets";
+            let key = bot.bot_key.as_ref().expect(on_the_stage).expose_secret();
+            let secret = bot.webhook_secret.as_ref().expect(on_the_stage).expose_secret();
+            writeln!(
+                toml,
+                "[bots.{name}]\nplugin = \"{name}\"\nbot-key = \"{key}\"\nwebhook-secret = \"{secret}\""
+            )
+            .expect("a String takes what is written");
+            let id = key.split('-').next().and_then(|id| id.parse().ok());
+            users.insert(name.clone(), UserId(id.expect("a key begins with an id")));
+        }
         std::fs::write(&path, toml).expect("the folder is writable");
         let room = stage.rooms[&BotName::from("assistant")];
         // The host outside takes its place.
         drop(stage.webhooks);
-        let mut outside = Self {
+        Self {
             playground: stage.playground,
             room,
             listen,
+            bots: users,
             config: path,
             host: None,
             _page: stage.page,
-            _folder: folder,
-        };
-        outside.start().await;
-        outside
+            folder,
+        }
     }
 
     /// Starts the host, and waits until it says that it is up.
@@ -88,8 +109,11 @@ impl Outside {
         let mut command = self.command(launcher, &["run"]);
         let mut host = command.stdin(input).stdout(Stdio::null()).spawn().expect("hearth starts");
         let mut log = BufReader::new(host.stderr.take().expect("its log is a pipe")).lines();
+        let file = std::fs::File::options().create(true).append(true).open(self.log());
+        let mut file = file.expect("the folder is writable");
         let up = async {
             while let Some(line) = log.next_line().await.expect("its log is text") {
+                writeln!(file, "{line}").expect("the folder is writable");
                 if line.contains("hearth is up") {
                     return true;
                 }
@@ -101,7 +125,12 @@ impl Outside {
             "hearth ended at its start"
         );
         // A log that nobody reads would hold the host up.
-        tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = log.next_line().await {
+                // The folder may be gone already.
+                let _ = writeln!(file, "{line}");
+            }
+        });
         self.host = Some(host);
     }
 
@@ -157,6 +186,27 @@ impl Outside {
         self.config.parent().expect("a file is in a folder")
     }
 
+    /// What all hosts logged so far.
+    pub fn log(&self) -> PathBuf {
+        self.folder().join("host.log")
+    }
+
+    /// Leaves the folder where it is, to be looked into.
+    pub fn keep(&mut self) {
+        self.folder.disable_cleanup(true);
+    }
+
+    /// A bot as one who writes in rooms.
+    pub fn user(&self, bot: &str) -> UserId {
+        self.bots[&BotName::from(bot)]
+    }
+
+    /// What was not answered as it should be.
+    pub async fn failures(&self) -> Vec<Failure> {
+        let listed = self.hearth(&["events", "failed", "--json", "--limit", "1000"]).await;
+        serde_json::from_str(&listed).expect("it is JSON")
+    }
+
     /// The host's process.
     pub fn process(&self) -> Pid {
         let id = self.host.as_ref().and_then(Child::id).and_then(|id| i32::try_from(id).ok());
@@ -188,12 +238,17 @@ impl Outside {
         delivery.expect("its delivery ends").status
     }
 
-    /// The processes of the assistant's agents, as they are noted.
+    /// The temporary folders of all bots' agents.
+    pub fn temporary(&self) -> Vec<PathBuf> {
+        let below = |folder: PathBuf| std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let bots = below(self.folder().join(".hearth/agents"));
+        bots.flat_map(|bot| below(bot.path().join("tmp"))).map(|folder| folder.path()).collect()
+    }
+
+    /// The processes of agents, as they are noted.
     pub fn agents(&self) -> Vec<i32> {
-        let temporary = self.folder().join(".hearth/agents/assistant/tmp");
-        let folders = std::fs::read_dir(temporary).into_iter().flatten().flatten();
-        let notes =
-            folders.filter_map(|folder| std::fs::read_to_string(folder.path().join("hearth-agent")).ok());
+        let notes = self.temporary().into_iter();
+        let notes = notes.filter_map(|folder| std::fs::read_to_string(folder.join("hearth-agent")).ok());
         notes.filter_map(|note| note.split(' ').next()?.parse().ok()).collect()
     }
 

@@ -1,0 +1,179 @@
+//! Numbered messages from many rooms, and what is heard in answer.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use hearth::{
+    id::{MessageId, RoomId, UserId},
+    playground::{Change, Message, Playground},
+};
+use tokio::{sync::watch, task::JoinHandle, time::Instant};
+
+use super::chance::Chance;
+use crate::{outside::Outside, world::PATIENCE};
+
+/// How long a speaker thinks before it says more, in milliseconds.
+const THOUGHT: std::ops::Range<u64> = 100..1_600;
+/// What follows a number. The agent takes its time over some of it, so that much happens during turns.
+const WORDS: [&str; 6] =
+    ["and no more", "demo:slow=400", "demo:slow=900 please", "<b>1 < 2</b> & \"so on\"", "ünï 🚀 ✓", "?"];
+
+/// A room with one bot that is spoken to.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    /// Which room.
+    pub(super) room: RoomId,
+    /// Which bot.
+    pub(super) bot: UserId,
+    speaker: UserId,
+    /// What makes a message one for the bot.
+    address: String,
+}
+
+/// A number that was said.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sent {
+    /// Which.
+    pub(super) number: u64,
+    /// Where.
+    pub(super) room: RoomId,
+    /// To whom.
+    pub(super) bot: UserId,
+    /// The message it is in.
+    pub(super) message: MessageId,
+    /// Whether the host acknowledged it.
+    pub(super) acknowledged: bool,
+}
+
+/// Something that a bot said.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Answer {
+    /// Where.
+    pub(super) room: RoomId,
+    /// Who.
+    pub(super) bot: UserId,
+    /// The number it is about; none of a sentence about a trouble.
+    pub(super) number: Option<u64>,
+}
+
+/// Everything that was said and heard.
+pub(super) struct Record {
+    playground: Playground,
+    next: AtomicU64,
+    sent: Mutex<Vec<Sent>>,
+    /// By message, which is the order in which they came.
+    answers: Mutex<BTreeMap<MessageId, Answer>>,
+    heard: watch::Sender<usize>,
+}
+
+/// Direct rooms and rooms with a name, of people that have nothing else to do: of each kind one for each of these bots.
+///
+/// # Panics
+/// If one of them is no bot.
+pub(super) fn places(outside: &Outside, bots: &[&str]) -> Vec<Place> {
+    let mut places = Vec::new();
+    for (index, name) in bots.iter().enumerate() {
+        let (playground, bot) = (&outside.playground, outside.user(name));
+        let speaker = playground.add_person(&format!("Speaker {index}"));
+        let direct = playground.direct_room(speaker, bot).expect("both are there");
+        let named = playground.add_room(&format!("Room {index}"), &[speaker, bot]).expect("both are there");
+        places.push(Place { room: direct, bot, speaker, address: String::new() });
+        places.push(Place { room: named, bot, speaker, address: format!("@{name} ") });
+    }
+    places
+}
+
+/// Says numbers in a place until then. The speaker waits for each to be delivered before it says the next.
+///
+/// # Panics
+/// If a delivery has no end.
+pub(super) async fn speak(record: Arc<Record>, place: Place, mut chance: Chance, until: Instant) {
+    while Instant::now() < until {
+        let number = record.next.fetch_add(1, Ordering::Relaxed);
+        let words = chance.one(&WORDS).unwrap_or_default();
+        let text = format!("{}n={number} {words}", place.address);
+        let message = record.playground.say(place.speaker, place.room, &text).expect("it can be said");
+        let delivered =
+            record.playground.wait_for_delivery(|delivery| delivery.message == message, PATIENCE * 2);
+        let status = delivered.await.unwrap_or_else(|| panic!("the delivery of {number} has no end")).status;
+        let acknowledged = status == Some(204);
+        let sent = Sent { number, room: place.room, bot: place.bot, message, acknowledged };
+        lock(&record.sent).push(sent);
+        tokio::time::sleep(chance.time(THOUGHT)).await;
+    }
+}
+
+/// The first number in a text.
+fn number(text: &str) -> Option<u64> {
+    let (_, after) = text.split_once("n=")?;
+    let digits = after.bytes().take_while(u8::is_ascii_digit).count();
+    after[..digits].parse().ok()
+}
+
+// === impl Record ===
+
+impl Record {
+    /// An empty record, and a task that hears what these bots say until it is aborted.
+    pub(super) fn new(playground: &Playground, bots: Vec<UserId>) -> (Arc<Self>, JoinHandle<()>) {
+        let record = Arc::new(Self {
+            playground: playground.clone(),
+            next: AtomicU64::new(1),
+            sent: Mutex::default(),
+            answers: Mutex::default(),
+            heard: watch::Sender::new(0),
+        });
+        let listener = Arc::clone(&record);
+        let mut changes = playground.changes();
+        let task = tokio::spawn(async move {
+            while let Some(change) = changes.next().await {
+                match change {
+                    Change::MessageCreated(message) if bots.contains(&message.author) => {
+                        listener.hear(&message);
+                    }
+                    Change::Missed(_) => listener.hear_again(&bots),
+                    _ => {}
+                }
+            }
+        });
+        (record, task)
+    }
+
+    /// All that was said, in the order of its delivery.
+    pub(super) fn sent(&self) -> Vec<Sent> {
+        lock(&self.sent).clone()
+    }
+
+    /// All that was answered, in the order of the rooms.
+    pub(super) fn answers(&self) -> Vec<Answer> {
+        lock(&self.answers).values().copied().collect()
+    }
+
+    /// Waits until something is answered that was not yet at this count of [`answers`](Self::answers).
+    pub(super) async fn more(&self, than: usize) {
+        // The sender is here, so waiting ends with more only.
+        let _ = self.heard.subscribe().wait_for(|heard| *heard > than).await;
+    }
+
+    /// Reads what is in the rooms, of which each keeps its newest 500.
+    fn hear_again(&self, bots: &[UserId]) {
+        let rooms: BTreeSet<_> = self.sent().iter().map(|sent| sent.room).collect();
+        let messages = rooms.into_iter().flat_map(|room| self.playground.messages(room));
+        messages.filter(|message| bots.contains(&message.author)).for_each(|message| self.hear(&message));
+    }
+
+    fn hear(&self, message: &Message) {
+        let answer = Answer { room: message.room, bot: message.author, number: number(&message.plain) };
+        let mut answers = lock(&self.answers);
+        answers.insert(message.id, answer);
+        self.heard.send_replace(answers.len());
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
