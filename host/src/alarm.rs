@@ -26,7 +26,7 @@ use crate::{
     id::{BotName, EventId, LaneKey, RoomId, Timestamp},
     lane::Lanes,
     plugin::{Roster, Seat},
-    store::{CronKey, Due, Fired, NewEvent, Store, StoreError, Timer},
+    store::{CronKey, Due, Fired, NewEvent, Source, Store, StoreError, Timer},
     turn::{Come, Occasion, Origin},
 };
 
@@ -286,6 +286,7 @@ fn event(lane: LaneKey, come: Come, version: u64, now: Timestamp) -> NewEvent {
         // These are strings and numbers; serialising them can't fail.
         payload: serde_json::to_string(&Occasion::Timer(come)).unwrap_or_default(),
         received_at: now,
+        source: Source::Other,
     }
 }
 

@@ -1,8 +1,8 @@
 //! Hearth: a runtime for the bots of a Campfire.
 //!
 //! The floors, from the top; a module imports only from those below it:
-//! `cli` → `stage` → `serve` → `webhook` · `alarm` · `operator` · `playground` · `reload` · `toolchain` → `lane` → `turn` → `agent` ·
-//! `plugin` · `campfire` → `store` · `egress` → `config` → `id` · `address` · `causes` · `activation` ·
+//! `cli` → `stage` → `serve` → `webhook` · `missed` · `alarm` · `operator` · `playground` · `reload` · `toolchain` → `lane` →
+//! `turn` → `agent` · `plugin` · `campfire` → `store` · `egress` → `config` → `id` · `address` · `causes` · `activation` ·
 //! `window`.
 
 pub mod activation;
@@ -16,6 +16,7 @@ pub mod config;
 pub mod egress;
 pub mod id;
 pub mod lane;
+pub mod missed;
 pub mod operator;
 pub mod playground;
 pub mod plugin;

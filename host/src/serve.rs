@@ -7,11 +7,16 @@
 use std::{
     io,
     path::{Path, PathBuf},
+    pin::pin,
     sync::Arc,
     time::Duration,
 };
 
-use tokio::{net::TcpListener, sync::Notify, time::Instant};
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, mpsc},
+    time::{Instant, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -22,6 +27,7 @@ use crate::{
     config::{Config, StoreLocation},
     id::{HostId, Timestamp},
     lane::Lanes,
+    missed::Missed,
     operator::{self, Operator, Socket},
     plugin::{LoadError, Loader, Roster, Seat},
     reload,
@@ -36,6 +42,11 @@ const SWEEPS: Duration = Duration::from_hours(1);
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
 /// The pause before the store is tried again.
 const STORE_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long the first turns wait for what was missed before the start, which is older than what comes from now on.
+const MISSED_PATIENCE: Duration = Duration::from_secs(5);
+/// How many rooms may be named at once in which a message was not taken.
+const MISSED: usize = 256;
 
 /// Why a host could not start.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +81,7 @@ pub struct Hearth {
     roster: Arc<Roster>,
     lanes: Lanes,
     loader: Loader,
+    client: Client,
     /// Told when a plugin sets a timer.
     timer_set: Arc<Notify>,
     /// None if it could not be had: bots matter more than the operator's commands.
@@ -96,12 +108,13 @@ impl Hearth {
         }
 
         let timer_set = Arc::new(Notify::new());
+        let client = Client::new(config.campfire.timeout)?;
         let host = &config.host;
         let turns = Turns::new(
             Arc::clone(&store),
             Arc::clone(&roster),
             agents,
-            Client::new(config.campfire.timeout)?,
+            client.clone(),
             Arc::clone(&timer_set),
         );
         let lanes =
@@ -113,7 +126,7 @@ impl Hearth {
         for lane in left {
             lanes.wake(lane);
         }
-        Ok(Self { config, store, roster, lanes, loader, timer_set, operator })
+        Ok(Self { config, store, roster, lanes, loader, client, timer_set, operator })
     }
 
     /// The bots, to see what runs.
@@ -137,18 +150,35 @@ impl Hearth {
         hurry: impl Future<Output = ()>,
     ) {
         let host = &self.config.host;
+        let (refused, rooms) = mpsc::channel(MISSED);
         let door = Arc::new(Door {
             roster: Arc::clone(&self.roster),
             inbox: Arc::new(self.lanes.clone()),
             max_body: host.max_body,
+            missed: refused,
         });
+        let missed = Missed {
+            store: Arc::clone(&self.store),
+            roster: Arc::clone(&self.roster),
+            lanes: self.lanes.clone(),
+            client: self.client.clone(),
+            max_body: host.max_body,
+            caught_up: CancellationToken::new(),
+        };
         let ended = CancellationToken::new();
         let (events, journal) = (host.inbox_retention, host.journal_retention);
         let sweeper = tokio::spawn(sweep(Arc::clone(&self.store), events, journal, ended.clone()));
         let api = operator::router(self.operator());
         let operator = self.operator.map(|socket| tokio::spawn(socket.serve(api, ended.clone())));
         let plugins = async {
-            load_all(&self.loader, &self.config, &self.roster).await;
+            let mut missed_read = pin!(missed.run(rooms));
+            let caught_up = timeout(MISSED_PATIENCE, missed.caught_up.cancelled());
+            let ready = async { tokio::join!(load_all(&self.loader, &self.config, &self.roster), caught_up) };
+            tokio::select! {
+                _ = ready => {}
+                // Ends with the door, which outlives this.
+                () = &mut missed_read => {}
+            }
             self.lanes.open();
             let alarm = Alarm {
                 store: Arc::clone(&self.store),
@@ -158,7 +188,7 @@ impl Hearth {
                 clock: Timestamp::now,
                 takes: alarm::takes_timers,
             };
-            tokio::join!(reload::watch(&self.loader, &self.roster), alarm.run());
+            tokio::join!(reload::watch(&self.loader, &self.roster), alarm.run(), missed_read);
         };
         let turns_over = CancellationToken::new();
         let turns = async {

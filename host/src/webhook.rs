@@ -29,7 +29,11 @@ use hyper_util::{
 };
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
-use tokio::{net::TcpListener, sync::Semaphore, time::timeout};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, mpsc},
+    time::timeout,
+};
 
 use crate::{
     campfire::{self, Webhook},
@@ -37,7 +41,7 @@ use crate::{
     id::{EventId, LaneKey, MessageId, RoomId, Timestamp},
     lane::Lanes,
     plugin::{Roster, Seat},
-    store::{Acceptance, NewEvent, StoreError},
+    store::{Acceptance, KnownRoom, NewEvent, Source, StoreError},
     turn::Occasion,
 };
 
@@ -62,6 +66,9 @@ pub struct Door {
     pub inbox: Arc<dyn Inbox>,
     /// The largest body, in bytes.
     pub max_body: usize,
+    /// Told of rooms in which a message was not taken, as they are to be read. What finds no place there is not made up
+    /// for before the next start.
+    pub missed: mpsc::Sender<KnownRoom>,
 }
 
 /// Keeps what came, durably, before it answers.
@@ -205,20 +212,32 @@ impl Door {
             content_hash: taken.content_hash,
             payload,
             received_at: Timestamp::now(),
+            source: taken.source,
         };
         let lane = event.lane.clone();
+        let room = missed(&event);
         match timeout(STORE_PATIENCE, self.inbox.accept(event)).await {
-            Ok(Ok(_)) => StatusCode::NO_CONTENT,
-            Ok(Err(error)) => {
-                tracing::error!(%lane, %error, "a message could not be taken in");
-                StatusCode::SERVICE_UNAVAILABLE
-            }
-            Err(_) => {
-                tracing::error!(%lane, "a message was not taken in within {STORE_PATIENCE:?}");
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Ok(Ok(_)) => return StatusCode::NO_CONTENT,
+            Ok(Err(error)) => tracing::error!(%lane, %error, "a message could not be taken in"),
+            Err(_) => tracing::error!(%lane, "a message was not taken in within {STORE_PATIENCE:?}"),
         }
+        if let Some(room) = room {
+            // A full queue holds the same rooms, most likely.
+            let _ = self.missed.try_send(room);
+        }
+        StatusCode::SERVICE_UNAVAILABLE
     }
+}
+
+/// The room of a message as it is to be read if the message is not taken.
+fn missed(event: &NewEvent) -> Option<KnownRoom> {
+    let (Source::Message { room_name }, Some(message)) = (&event.source, event.message) else { return None };
+    Some(KnownRoom {
+        lane: event.lane.clone(),
+        name: room_name.clone(),
+        read_to: MessageId(message.0.saturating_sub(1)),
+        heard_at: event.received_at,
+    })
 }
 
 /// What a webhook brought for a bot, and what tells it from others.
@@ -228,6 +247,7 @@ struct Taken {
     message: Option<MessageId>,
     kind: String,
     content_hash: [u8; 32],
+    source: Source,
 }
 
 impl Taken {
@@ -244,6 +264,7 @@ impl Taken {
                     message: Some(incoming.message.id),
                     kind: incoming.kind.clone(),
                     content_hash,
+                    source: Source::Message { room_name: incoming.room.name.clone() },
                     occasion: Occasion::Message(*incoming),
                 })
             }
@@ -257,6 +278,7 @@ impl Taken {
                     message: happened.message.as_ref().map(|message| message.id),
                     kind: happened.kind.clone(),
                     content_hash,
+                    source: Source::Other,
                     occasion: Occasion::Occurrence(*happened),
                 })
             }

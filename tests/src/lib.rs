@@ -3,6 +3,7 @@
 pub mod binary;
 pub mod chaos;
 pub mod claude_cli;
+pub mod clock;
 pub mod crooked;
 pub mod log;
 pub mod messages_api;

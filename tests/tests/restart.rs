@@ -115,12 +115,20 @@ async fn a_full_disk_is_503_and_the_host_recovers_with_it() {
     };
     for round in 1..=2 {
         files_may_have(Some(0));
-        for _ in 0..3 {
-            assert_eq!(outside.status_of("never taken").await, Some(503), "round {round}");
+        for number in 1..=3 {
+            let text = format!("refused {round}.{number}");
+            assert_eq!(outside.status_of(&text).await, Some(503), "{text}");
         }
         files_may_have(None);
         outside.say(&format!("demo:slow=1 round {round}")).await;
         outside.hear(&format!("round {round}")).await;
+        // What was refused is found in the room.
+        outside.hear(&format!("refused {round}.3")).await;
     }
-    assert_eq!(outside.answers().len(), 3, "{:?}", outside.answers());
+    let answers = outside.answers();
+    assert_eq!(answers.len(), 9, "{answers:?}");
+    for text in ["1.1", "1.2", "1.3", "2.1", "2.2", "2.3"] {
+        let count = answers.iter().filter(|answer| answer.contains(&format!("refused {text}"))).count();
+        assert_eq!(count, 1, "{text}: {answers:?}");
+    }
 }

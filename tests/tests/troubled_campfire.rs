@@ -5,7 +5,7 @@
 use hearth::{
     id::{EventId, HostId, MessageId, Timestamp},
     playground::{Fault, Options},
-    store::{NewEvent, Store},
+    store::{NewEvent, Source, Store},
 };
 use hearth_tests::world::{PATIENCE, World, demo_agent};
 
@@ -126,6 +126,7 @@ async fn an_event_that_brought_the_host_down_three_times_is_given_up_with_a_sent
         content_hash: [0; 32],
         payload,
         received_at: Timestamp::now(),
+        source: Source::Other,
     };
     store.accept(event, 32).await.unwrap();
     let now = Timestamp::now();

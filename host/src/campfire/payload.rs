@@ -111,7 +111,7 @@ pub enum PayloadError {
 }
 
 /// The kind that every new message gets.
-const MESSAGE: &str = "message";
+pub(super) const MESSAGE: &str = "message";
 /// The kind of what does not say what it is.
 const UNKNOWN: &str = "unknown";
 

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::{
     id::{HostId, LaneKey},
-    store::{Acceptance, NewEvent, SessionChange, SqliteStore},
+    store::{Acceptance, NewEvent, SessionChange, Source, SqliteStore},
 };
 
 /// A store in a folder of its own, with its API at a socket there.
@@ -79,6 +79,7 @@ async fn a_failure_says_why_and_is_put_back() {
         content_hash: [0; 32],
         payload: "{}".to_owned(),
         received_at: Timestamp(5),
+        source: Source::Other,
     };
     assert_eq!(served.store.accept(event.clone(), 10).await.unwrap(), Acceptance::Fresh);
     let lease =

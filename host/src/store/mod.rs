@@ -87,6 +87,37 @@ pub struct NewEvent {
     pub payload: String,
     /// When the host received it.
     pub received_at: Timestamp,
+    /// How the host came to know of it.
+    pub source: Source,
+}
+
+/// How an event came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A new message arrived. Its room is known from now on.
+    Message {
+        /// The room's name; none of a direct room.
+        room_name: Option<String>,
+    },
+    /// A message never arrived, and was found in its room's history. It is a duplicate of whatever is known of that
+    /// message, also of what was refused, since its text may have another form there; and a delivery that comes after
+    /// all is one of it.
+    History,
+    /// Something else happened, or a time has come.
+    Other,
+}
+
+/// A room in which a bot was spoken to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownRoom {
+    /// Whose, and which.
+    pub lane: LaneKey,
+    /// Its name; none of a direct room.
+    pub name: Option<String>,
+    /// The message up to which its history was read. That of a new room is the one before the first that arrived.
+    pub read_to: MessageId,
+    /// When a message last came from there, to the hour.
+    pub heard_at: Timestamp,
 }
 
 /// What became of an event that was offered.
@@ -356,6 +387,21 @@ pub trait Store: Oversight + Send + Sync + 'static {
     /// Takes an event in, durably. `queue_limit` bounds the unfinished (waiting and running) events of a lane.
     async fn accept(&self, event: NewEvent, queue_limit: u32) -> Result<Acceptance, StoreError>;
 
+    /// The rooms that are known, those first from which something came last. At most [`LISTED`].
+    async fn known_rooms(&self) -> Result<Vec<KnownRoom>, StoreError>;
+
+    /// Keeps a room in mind if it is not known yet; answers it as it is known then.
+    async fn know_room(&self, room: KnownRoom) -> Result<KnownRoom, StoreError>;
+
+    /// Which of these messages to the bot never arrived, and were not found either.
+    async fn unheard(&self, bot: &BotName, messages: Vec<MessageId>) -> Result<Vec<MessageId>, StoreError>;
+
+    /// A known room's history was read up to this message.
+    async fn read_to(&self, lane: &LaneKey, message: MessageId) -> Result<(), StoreError>;
+
+    /// Forgets a room that is no more.
+    async fn forget_room(&self, lane: &LaneKey) -> Result<(), StoreError>;
+
     /// The lanes that have unfinished events and are not paused, oldest event first.
     async fn unfinished_lanes(&self) -> Result<Vec<LaneKey>, StoreError>;
 
@@ -497,7 +543,7 @@ pub trait Store: Oversight + Send + Sync + 'static {
     async fn ping(&self) -> Result<(), StoreError>;
 
     /// Removes what nobody needs any more: ended events, journal rows and tool calls before `keep`, expired sessions,
-    /// expired leases of lanes with nothing to do; and gives the space back. Bounded work per call; it is done when nothing
+    /// expired leases of lanes with nothing to do, rooms from which nothing came since `keep`; and gives the space back. Bounded work per call; it is done when nothing
     /// was removed.
     async fn sweep(&self, keep: Horizon, now: Timestamp) -> Result<Swept, StoreError>;
 

@@ -22,6 +22,7 @@ mod outbox;
 mod oversight;
 mod pauses;
 mod retry;
+mod rooms;
 mod sessions;
 mod sweep;
 #[cfg(test)]
@@ -45,10 +46,10 @@ use self::{
     writer::{Flush, Operation},
 };
 use super::{
-    Acceptance, Begun, CronKey, Due, End, Fired, Horizon, JournalRow, KvEntry, KvExpect, KvScope, Lease,
-    NewEvent, PartState, Release, SessionChange, Store, StoreError, Swept, Timer, ToolCallRow,
+    Acceptance, Begun, CronKey, Due, End, Fired, Horizon, JournalRow, KnownRoom, KvEntry, KvExpect, KvScope,
+    Lease, NewEvent, PartState, Release, SessionChange, Store, StoreError, Swept, Timer, ToolCallRow,
 };
-use crate::id::{BotName, EventId, HostId, LaneKey, Timestamp, TurnId};
+use crate::id::{BotName, EventId, HostId, LaneKey, MessageId, Timestamp, TurnId};
 
 /// How many calls may wait for the writer, and as many for the reader; further ones wait for a place.
 const QUEUE: usize = 1024;
@@ -117,6 +118,29 @@ impl SqliteStore {
 impl Store for SqliteStore {
     async fn accept(&self, event: NewEvent, queue_limit: u32) -> Result<Acceptance, StoreError> {
         self.write(Flush::Always, move |c| inbox::accept(c, &event, queue_limit)).await
+    }
+
+    async fn known_rooms(&self) -> Result<Vec<KnownRoom>, StoreError> {
+        self.read(rooms::list).await
+    }
+
+    async fn know_room(&self, room: KnownRoom) -> Result<KnownRoom, StoreError> {
+        self.write(Flush::Never, move |c| rooms::know(c, &room)).await
+    }
+
+    async fn unheard(&self, bot: &BotName, messages: Vec<MessageId>) -> Result<Vec<MessageId>, StoreError> {
+        let bot = bot.clone();
+        self.read(move |c| inbox::unheard(c, &bot, messages)).await
+    }
+
+    async fn read_to(&self, lane: &LaneKey, message: MessageId) -> Result<(), StoreError> {
+        let lane = lane.clone();
+        self.write(Flush::Never, move |c| rooms::read_to(c, &lane, message)).await
+    }
+
+    async fn forget_room(&self, lane: &LaneKey) -> Result<(), StoreError> {
+        let lane = lane.clone();
+        self.write(Flush::Never, move |c| rooms::forget(c, &lane)).await
     }
 
     async fn unfinished_lanes(&self) -> Result<Vec<LaneKey>, StoreError> {

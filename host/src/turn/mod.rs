@@ -383,7 +383,7 @@ impl Answered {
 // === From one floor's words to another's ===
 
 /// Where the bot's answers go; none without a key or a Campfire.
-fn target(bot: &Bot, room: RoomId) -> Option<Target> {
+pub fn target(bot: &Bot, room: RoomId) -> Option<Target> {
     Some(Target { base: bot.campfire_url.clone()?, room, bot_key: bot.bot_key.clone()? })
 }
 

@@ -56,7 +56,9 @@ async fn served(inbox: Behaviour) -> Served {
     for bot in config.bots.values() {
         roster.seat(Seat { bot: Arc::clone(bot), generation: None });
     }
-    let door = Arc::new(Door { roster: Arc::new(roster), inbox: Arc::new(inbox), max_body: 64 << 10 });
+    let (missed, _) = mpsc::channel(1);
+    let door =
+        Arc::new(Door { roster: Arc::new(roster), inbox: Arc::new(inbox), max_body: 64 << 10, missed });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let ended = CancellationToken::new();

@@ -10,7 +10,6 @@
 //! each is put back and must be answered then.
 
 mod chance;
-mod clock;
 mod stream;
 mod verdict;
 
@@ -22,11 +21,10 @@ use tokio::time::Instant;
 
 use self::{
     chance::Chance,
-    clock::Clock,
     stream::{Record, places, speak},
     verdict::{Fault, judge, nothing_left, settle},
 };
-use crate::{outside::Outside, world::PATIENCE};
+use crate::{clock::Clock, outside::Outside, world::PATIENCE};
 
 /// What is tried.
 #[derive(Debug, Clone, Copy)]

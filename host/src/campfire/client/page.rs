@@ -20,6 +20,9 @@ pub(super) const PAGE: usize = 40;
 /// How many bytes of a page are read.
 pub(super) const LIMIT: usize = 8 << 20;
 
+/// The role of a bot.
+const BOT: &str = "bot";
+
 /// Which of a room's messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Span {
@@ -47,6 +50,8 @@ pub struct PastMessage {
     pub id: MessageId,
     /// Who wrote it.
     pub author: Person,
+    /// Whether that is a bot.
+    pub by_bot: bool,
     /// Without markup; the bot's own name is in it, where a webhook leaves it out.
     pub text: String,
     /// The rich text as Campfire stores it, unsanitised; none for a file.
@@ -73,6 +78,7 @@ struct Body {
 struct Creator {
     id: UserId,
     name: Option<String>,
+    role: Option<String>,
 }
 
 /// Reads a page from an answer.
@@ -127,6 +133,7 @@ fn said(item: Item) -> Option<PastMessage> {
     let (text, html) = item.body.map(|body| (body.plain_text, body.html)).unwrap_or_default();
     Some(PastMessage {
         id: item.id,
+        by_bot: item.creator.role.as_deref() == Some(BOT),
         author: Person { id: item.creator.id, name: item.creator.name.map(clean).unwrap_or_default() },
         text: text.map(clean).unwrap_or_default(),
         html: html.map(clean).filter(|html| !html.is_empty()),
@@ -163,6 +170,7 @@ mod tests {
         let message = PastMessage {
             id: MessageId(42),
             author: Person { id: UserId(1), name: "Ann".into() },
+            by_bot: false,
             text: "hi".into(),
             html: Some("<div>hi</div>".into()),
             created_at: Timestamp(1_787_306_400_250),

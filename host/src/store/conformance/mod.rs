@@ -7,6 +7,7 @@ pub(super) mod kv;
 pub(super) mod leases;
 pub(super) mod outbox;
 pub(super) mod oversight;
+pub(super) mod rooms;
 pub(super) mod steps;
 pub(super) mod timers;
 pub(super) mod upkeep;
@@ -14,7 +15,7 @@ pub(super) mod upkeep;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Acceptance, JournalRow, Lease, NewEvent, Store};
+use super::{Acceptance, JournalRow, Lease, NewEvent, Source, Store};
 use crate::id::{EventId, HostId, LaneKey, MessageId, RoomId, SessionId, Timestamp, TurnId};
 
 /// Makes a test of every case. `$fresh` is a function that answers an empty store and whatever must live as long.
@@ -32,6 +33,12 @@ macro_rules! conformance {
                 a_full_lane_refuses_and_takes_the_same_delivery_once_there_is_room
                 lanes_with_unfinished_events_are_listed_oldest_first
                 ids_of_any_size_come_back_unchanged
+            }
+            rooms {
+                a_message_that_arrived_is_not_taken_as_missed
+                a_found_message_that_arrives_after_all_is_a_duplicate
+                a_room_is_known_from_its_first_message_on
+                a_room_from_which_nothing_comes_is_forgotten_some_day
             }
             leases {
                 a_lane_has_one_holder_until_its_lease_expires
@@ -152,6 +159,7 @@ fn message_in(lane: LaneKey, id: u64) -> NewEvent {
         content_hash: [7; 32],
         payload: format!("message {id}"),
         received_at: NOW,
+        source: Source::Other,
     }
 }
 

@@ -4,15 +4,23 @@ use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
 use super::{
-    super::DUPLICATE_WINDOW, Acceptance, Begun, End, JournalRow, Lease, NewEvent, SessionChange, StoreError,
-    journal, lanes, outbox, pauses, sessions,
+    super::{DUPLICATE_WINDOW, Source},
+    Acceptance, Begun, End, JournalRow, Lease, NewEvent, SessionChange, StoreError, journal, lanes, outbox,
+    pauses, rooms, sessions,
 };
-use crate::id::{EventId, LaneKey, Timestamp};
+use crate::id::{BotName, EventId, LaneKey, MessageId, Timestamp};
 
+/// The kind of a new message.
+const MESSAGE: &str = "message";
 /// Whether the same was taken before. Later times count too: a clock may have been set back.
 pub(super) const FIND_DUPLICATE: &str = "SELECT 1 FROM event
     WHERE bot = ?1 AND message = ?2 AND kind = ?3
       AND content_hash = ?4 AND received_at >= ?5 AND state <> 'refused'";
+/// Whether the message was found before, under whatever text.
+pub(super) const FIND_FOUND: &str = "SELECT 1 FROM event
+    WHERE bot = ?1 AND message = ?2 AND kind = ?3 AND received_at >= ?4 AND found";
+/// Whether what was found has arrived, or was found before, at whatever time and under whatever text.
+pub(super) const FIND_ARRIVED: &str = "SELECT 1 FROM event WHERE bot = ?1 AND message = ?2 AND kind = ?3";
 /// How many unfinished events a lane has, counted up to a limit.
 pub(super) const COUNT_UNFINISHED: &str = "SELECT count(*) FROM
     (SELECT 1 FROM event WHERE bot = ?1 AND room = ?2 AND ended_at IS NULL LIMIT ?3)";
@@ -33,20 +41,46 @@ pub(super) fn accept(
     event: &NewEvent,
     queue_limit: u32,
 ) -> Result<Acceptance, StoreError> {
-    let since = event.received_at.before(DUPLICATE_WINDOW);
-    let is_duplicate = connection.prepare_cached(FIND_DUPLICATE)?.exists(params![
-        event.lane.bot.as_str(),
-        message(event),
-        event.kind,
-        event.content_hash,
-        since.0
-    ])?;
-    if is_duplicate {
+    rooms::heard(connection, event)?;
+    if is_known(connection, event)? {
         return Ok(Acceptance::Duplicate);
     }
     let is_full = is_full(connection, &event.lane, queue_limit)?;
     insert(connection, event, !is_full)?;
     Ok(if is_full { Acceptance::Refused } else { Acceptance::Fresh })
+}
+
+/// Whether the event was taken in before.
+fn is_known(connection: &Connection, event: &NewEvent) -> Result<bool, StoreError> {
+    let (bot, message, kind) = (event.lane.bot.as_str(), message(event), &event.kind);
+    let since = event.received_at.before(DUPLICATE_WINDOW).0;
+    let arrived = || connection.prepare_cached(FIND_ARRIVED)?.exists(params![bot, message, kind]);
+    let repeated = || {
+        let delivery = params![bot, message, kind, event.content_hash, since];
+        connection.prepare_cached(FIND_DUPLICATE)?.exists(delivery)
+    };
+    let found = || connection.prepare_cached(FIND_FOUND)?.exists(params![bot, message, kind, since]);
+    Ok(match event.source {
+        Source::History => arrived()?,
+        Source::Message { .. } => repeated()? || found()?,
+        Source::Other => repeated()?,
+    })
+}
+
+/// See [`Store::unheard`](super::Store::unheard).
+pub(super) fn unheard(
+    connection: &Connection,
+    bot: &BotName,
+    messages: Vec<MessageId>,
+) -> Result<Vec<MessageId>, StoreError> {
+    let mut statement = connection.prepare_cached(FIND_ARRIVED)?;
+    let mut unheard = Vec::new();
+    for message in messages {
+        if !statement.exists(params![bot.as_str(), message.0.cast_signed(), MESSAGE])? {
+            unheard.push(message);
+        }
+    }
+    Ok(unheard)
 }
 
 /// Adds an event, to run or for the record.
@@ -55,8 +89,8 @@ pub(super) fn insert(connection: &Connection, event: &NewEvent, to_run: bool) ->
     connection
         .prepare_cached(
             "INSERT INTO event
-                (id, bot, room, message, kind, content_hash, payload, received_at, state, ended_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                (id, bot, room, message, kind, content_hash, payload, received_at, state, ended_at, found)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )?
         .execute(params![
             event.id.0.as_bytes(),
@@ -69,6 +103,7 @@ pub(super) fn insert(connection: &Connection, event: &NewEvent, to_run: bool) ->
             event.received_at.0,
             state,
             ended_at,
+            matches!(event.source, Source::History),
         ])?;
     Ok(())
 }

@@ -28,6 +28,10 @@ pub(super) const EXPIRED_LEASES: &str = "DELETE FROM lane WHERE (bot, room) IN
         (SELECT 1 FROM event WHERE event.bot = lane.bot AND event.room = lane.room AND ended_at IS NULL)
      ORDER BY expires_at LIMIT ?2)";
 
+/// Removes rooms that were not heard of for long.
+pub(super) const SILENT_ROOMS: &str = "DELETE FROM room WHERE (bot, room) IN
+    (SELECT bot, room FROM room WHERE heard_at < ?1 ORDER BY heard_at LIMIT ?2)";
+
 /// See [`Store::sweep`](super::super::Store::sweep).
 pub(super) fn sweep(connection: &Connection, keep: Horizon, now: Timestamp) -> Result<Swept, StoreError> {
     let events_before = keep.events.min(now.before(DUPLICATE_WINDOW));
@@ -38,6 +42,7 @@ pub(super) fn sweep(connection: &Connection, keep: Horizon, now: Timestamp) -> R
         (TOOL_CALLS, keep.journal),
         (EXPIRED_SESSIONS, now),
         (EXPIRED_LEASES, now),
+        (SILENT_ROOMS, events_before),
     ] {
         rows += connection.prepare_cached(statement)?.execute(params![until.0, ROWS])? as u64;
     }

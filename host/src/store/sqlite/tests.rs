@@ -9,10 +9,10 @@ use futures_util::future::join_all;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::{inbox, journal, kv, migration, pauses, retry, sweep, timers, tool_calls, *};
+use super::{inbox, journal, kv, migration, pauses, retry, rooms, sweep, timers, tool_calls, *};
 use crate::{
     id::{EventId, MessageId, RoomId, SessionId, TurnId},
-    store::OutboxPart,
+    store::{OutboxPart, Source},
 };
 
 mod conformance {
@@ -42,6 +42,7 @@ fn message(room: u64, id: u64) -> NewEvent {
         content_hash: [0; 32],
         payload: format!("message {id}"),
         received_at: Timestamp(1_000),
+        source: Source::Other,
     }
 }
 
@@ -378,6 +379,8 @@ fn no_frequent_statement_scans_a_table() {
     };
     for (sql, index) in [
         (inbox::FIND_DUPLICATE, "event_delivery (bot=? AND message=? AND kind=? AND content_hash=?)"),
+        (inbox::FIND_FOUND, "event_delivery (bot=? AND message=? AND kind=?)"),
+        (inbox::FIND_ARRIVED, "event_delivery (bot=? AND message=? AND kind=?)"),
         (inbox::COUNT_UNFINISHED, "event_unfinished (bot=? AND room=?)"),
         (inbox::FIND_OLDEST, "event_unfinished (bot=? AND room=?)"),
         (inbox::FIND_LANES, "event_unfinished"),
@@ -396,6 +399,7 @@ fn no_frequent_statement_scans_a_table() {
         (timers::COUNT_OF_BOT, "(bot=?)"),
         (timers::DUE, "timer_next (bot=? AND next_at<?)"),
         (timers::NEXT, "timer_next (bot=?)"),
+        (sweep::SILENT_ROOMS, "room_heard (heard_at<?)"),
         (sweep::ENDED_EVENTS, "event_ended (ended_at<?)"),
         (sweep::JOURNAL_ROWS, "journal_ended (ended_at<?)"),
         (sweep::TOOL_CALLS, "tool_call_started (started_at<?)"),

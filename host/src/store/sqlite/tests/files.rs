@@ -72,6 +72,38 @@ async fn a_file_of_version_1_is_brought_up_to_date_with_everything_in_it() {
     assert_eq!(schema(&migrated), schema(&Connection::open(path(&fresh_folder)).unwrap()));
 }
 
+#[test]
+fn rooms_are_known_from_the_messages_that_an_earlier_version_kept() {
+    let mut connection = Connection::open_in_memory().unwrap();
+    migration::run(&mut connection, &migration::STEPS[..4]).unwrap();
+    let told = r#"{"kind":"message","room":{"id":1,"name":"Talk"}}"#;
+    let direct = r#"{"kind":"message","room":{"id":2,"name":null}}"#;
+    for (room, message, kind, payload) in [
+        (1, 7, "message", told),
+        (1, 9, "message", told),
+        (1, 8, "message", told),
+        (2, 5, "message", direct),
+        (3, 6, "message", "what no Hearth wrote"),
+        (3, 6, "message_updated", told),
+        (3, 0, "timer", "{}"),
+    ] {
+        connection
+            .execute(
+                "INSERT INTO event (id, bot, room, message, kind, content_hash, payload, received_at, state)
+                 VALUES (randomblob(16), 'a', ?1, ?2, ?3, x'00', ?4, 1000 + ?2, 'waiting')",
+                rusqlite::params![room, message, kind, payload],
+            )
+            .unwrap();
+    }
+    migration::run(&mut connection, migration::STEPS).unwrap();
+    let known = rooms::list(&connection).unwrap();
+    let told: Vec<_> = known
+        .iter()
+        .map(|room| (room.lane.room.0, room.name.as_deref(), room.read_to.0, room.heard_at.0))
+        .collect();
+    assert_eq!(told, [(1, Some("Talk"), 9, 1009), (2, None, 5, 1005)]);
+}
+
 #[tokio::test]
 async fn a_file_shrinks_in_bounded_steps_until_nothing_is_left_to_give_back() {
     let folder = tempfile::tempdir().unwrap();

@@ -36,7 +36,7 @@ int clock_gettime(clockid_t clock, struct timespec *time) {
 "#;
 
 /// The clock of processes that are started with its variables.
-pub(super) struct Clock {
+pub struct Clock {
     library: PathBuf,
     file: PathBuf,
     offset: std::fs::File,
@@ -47,7 +47,7 @@ impl Clock {
     ///
     /// # Panics
     /// If there is no C compiler, which building Hearth needs too.
-    pub(super) fn new(folder: &Path) -> Self {
+    pub fn new(folder: &Path) -> Self {
         let (source, library, file) = (folder.join("clock.c"), folder.join("clock.so"), folder.join("clock"));
         std::fs::write(&source, SHIM).expect("the folder is writable");
         #[expect(clippy::disallowed_methods, reason = "a C compiler, for the tests")]
@@ -60,12 +60,12 @@ impl Clock {
     }
 
     /// The variables, as the shell's `export` takes them.
-    pub(super) fn variables(&self) -> String {
+    pub fn variables(&self) -> String {
         format!("LD_PRELOAD='{}' HEARTH_TEST_CLOCK='{}'", self.library.display(), self.file.display())
     }
 
     /// Sets the clock so many seconds off.
-    pub(super) fn set(&self, seconds: i64) {
+    pub fn set(&self, seconds: i64) {
         self.offset.write_all_at(&seconds.to_ne_bytes(), 0).expect("the file is writable");
     }
 }
