@@ -8,6 +8,10 @@ use std::{
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{ExitStatus, Output, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use hearth::{
@@ -38,6 +42,8 @@ pub struct Outside {
     bots: BTreeMap<BotName, UserId>,
     config: PathBuf,
     host: Option<Child>,
+    /// How many plugins the host has loaded since its start.
+    loaded: Arc<AtomicUsize>,
     _page: Page,
     folder: TempDir,
 }
@@ -94,6 +100,7 @@ impl Outside {
             bots: users,
             config: path,
             host: None,
+            loaded: Arc::default(),
             _page: stage.page,
             folder,
         }
@@ -124,9 +131,14 @@ impl Outside {
             tokio::time::timeout(PATIENCE, up).await.expect("it is up in time"),
             "hearth ended at its start"
         );
+        self.loaded = Arc::default();
+        let loaded = Arc::clone(&self.loaded);
         // A log that nobody reads would hold the host up.
         tokio::spawn(async move {
             while let Ok(Some(line)) = log.next_line().await {
+                if line.contains(r#""message":"loaded""#) {
+                    loaded.fetch_add(1, Ordering::Relaxed);
+                }
                 // The folder may be gone already.
                 let _ = writeln!(file, "{line}");
             }
@@ -194,6 +206,11 @@ impl Outside {
     /// Leaves the folder where it is, to be looked into.
     pub fn keep(&mut self) {
         self.folder.disable_cleanup(true);
+    }
+
+    /// Whether the host has loaded the plugins of all bots since its start.
+    pub fn has_loaded(&self) -> bool {
+        self.loaded.load(Ordering::Relaxed) >= self.bots.len()
     }
 
     /// A bot as one who writes in rooms.

@@ -141,7 +141,8 @@ impl Chaos {
                 }
                 0..=5 => self.kill_agent(&mut chance),
                 6..=11 => self.break_campfire(&mut chance),
-                12..=13 => self.fill_disk(&mut chance).await,
+                // The limit that stands for a full disk also holds for files in memory, which loading a plugin makes.
+                12..=13 if self.outside.has_loaded() => self.fill_disk(&mut chance).await,
                 _ => {
                     let off = chance.number(0..2 * OFF);
                     self.clock.set(off.cast_signed() - OFF.cast_signed());
