@@ -10,9 +10,9 @@
 //! A room is known once a message has arrived from there. So the very first message of a room is not made up for, unless
 //! the store refused it; nor is anything on a Campfire that is too old to have its rooms read.
 //!
-//! What goes wrong: a Campfire that can't be reached, or a store that fails again, is tried again after growing pauses,
-//! [`TRIES`] times, and then at the next start. A Campfire that was set up anew has smaller ids; its rooms are read from
-//! their newest message on.
+//! What goes wrong: nothing is read while the store takes no writes. A Campfire that can't be reached is tried again after
+//! growing pauses, [`TRIES`] times, and then at the next start. A Campfire that was set up anew has smaller ids; its rooms
+//! are read from their newest message on.
 
 use std::{sync::Arc, time::Duration};
 
@@ -45,7 +45,8 @@ const ROOMS: usize = 4;
 const WAITING: usize = 1_000;
 /// How long is read before it is seen what else there is to read.
 const ROUND: Duration = Duration::from_mins(2);
-/// The first and the longest pause before what could not be read is tried again. The store has the first to recover, too.
+/// The first and the longest pause before what could not be read is tried again. A store that fails is tried after the
+/// first.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(5));
 /// How often a room is tried again.
 const TRIES: u32 = 12;
@@ -86,7 +87,10 @@ impl Missed {
         });
         let mut tries = 0;
         loop {
-            self.round(&mut waiting).await;
+            let writes = self.store.ping().await.is_ok();
+            if writes {
+                self.round(&mut waiting).await;
+            }
             self.caught_up.cancel();
             if tries == TRIES && !waiting.is_empty() {
                 tracing::warn!(
@@ -96,10 +100,11 @@ impl Missed {
                 waiting.clear();
             }
             if waiting.is_empty() {
+                // Each loss has all its tries.
                 tries = 0;
                 let Some(room) = refused.recv().await else { return };
                 note(&mut waiting, room);
-            } else {
+            } else if writes {
                 tries += 1;
             }
             let until = Instant::now() + (PAUSES.0 * 2_u32.pow(tries)).min(PAUSES.1);

@@ -9,7 +9,8 @@
 //! - 400 not JSON · 404 unknown bot or wrong secret · 405 not POST · 408 the body came too slowly · 413 too large ·
 //!   415 not JSON by its own word · 500 a bug · 503 the store did not take it in time.
 //!
-//! Campfire tries once and waits seven seconds; nothing here takes as long.
+//! Campfire tries once and waits seven seconds; nothing here takes as long. Of a message that the store did not take, its
+//! room is named to whoever reads rooms (`missed`).
 
 use std::{convert::Infallible, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
 
