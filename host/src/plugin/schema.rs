@@ -5,9 +5,9 @@
 //! own with a large stack ([`STACK`], address space until it is touched) and with a deadline. Only a check that can do
 //! neither, which is most of them, runs where it is asked for ([`Schema::is_small`]).
 //!
-//! A thread that passes its deadline can't be ended; it is left to itself, behind everything else that wants the
-//! processor. The host has [`THREADS`] at most and a bot [`SHARE`] of them, whatever it loads and however often: a bot
-//! whose schemas never end keeps its own threads from itself, and not the others from theirs.
+//! A thread that passes its deadline can't be ended; it is left to itself. The host has [`THREADS`] at most and a bot
+//! [`SHARE`] of them, whatever it loads and however often: a bot whose schemas never end keeps its own threads from
+//! itself, and not the others from theirs.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -33,9 +33,6 @@ const DEPTH: usize = 64;
 const THREADS: usize = 16;
 /// How many of them one bot may have.
 const SHARE: usize = 2;
-/// How far such a thread stands back: one that never ends gets what nobody else wants.
-#[cfg(target_os = "linux")]
-const NICE: i32 = 15;
 /// Values of a schema times values and bytes of what is held against it that are checked in a few milliseconds at most.
 const SMALL: usize = 100_000;
 /// What makes a check more than one visit of each piece of the value by each piece of the schema.
@@ -148,9 +145,6 @@ impl Threads {
             .name("hearth-schema".into())
             .stack_size(STACK)
             .spawn(move || {
-                // Of this thread alone. Where it can't be had, the system shares as it likes.
-                #[cfg(target_os = "linux")]
-                let _ = rustix::process::setpriority_process(None, NICE);
                 // Nobody waits any more if it came too late.
                 let _ = done.send(work());
                 drop(permits);
