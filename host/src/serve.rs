@@ -38,6 +38,8 @@ use crate::{
 
 /// How often old rows are removed.
 const SWEEPS: Duration = Duration::from_hours(1);
+/// The folder of compiled plugins, in the data folder.
+const COMPILED: &str = "compiled";
 /// How long another process may have the store at the start: a host that is about to end, or an operator's command.
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
 /// The pause before the store is tried again.
@@ -101,7 +103,7 @@ impl Hearth {
         let agents = Runner::new(config.agent.clone(), config.host.data_dir.clone())?;
         agents.clear_leftovers().await;
         tracing::info!(version = %agents.version().await?, "the agent is there");
-        let loader = Loader::new().map_err(ServeError::Engine)?;
+        let loader = Loader::new().map_err(ServeError::Engine)?.keeping(&config.host.data_dir.join(COMPILED));
         let roster = Arc::new(Roster::default());
         for bot in config.bots.values() {
             roster.seat(Seat { bot: Arc::clone(bot), generation: None });

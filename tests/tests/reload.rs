@@ -4,7 +4,7 @@
 
 use std::{
     fs,
-    os::unix::fs::symlink,
+    os::unix::fs::{MetadataExt, symlink},
     path::{Path, PathBuf},
 };
 
@@ -141,4 +141,29 @@ async fn a_link_that_is_switched_to_another_release_is_followed() {
     fs::rename(root.path().join("next"), &current).unwrap();
     world.generation("bot", 2).await;
     assert_eq!(world.ask(world.room("bot"), "well").await.plain, "well behaved");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_host_compiled_the_next_one_finds_and_what_was_damaged_since_is_compiled_again() {
+    let mut world = World::new("[bots.echo]\nplugin = \"echo\"\n").await;
+    let room = world.room("echo");
+    world.ask(room, "first").await;
+    let folder = world.config.host.data_dir.join("compiled");
+    let files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let [file] = files.as_slice() else { panic!("there is one plugin: {files:?}") };
+    let inode = || fs::metadata(file).unwrap().ino();
+    let written = inode();
+    world.stop().await;
+    world.start().await;
+    assert_eq!(world.ask(room, "second").await.plain, "second");
+    assert_eq!(inode(), written, "it was compiled again");
+
+    let whole = fs::read(file).unwrap();
+    for damaged in [&whole[..100], &[&whole[..whole.len() - 1], b"?"].concat()] {
+        world.stop().await;
+        fs::write(file, damaged).unwrap();
+        world.start().await;
+        assert_eq!(world.ask(room, "third").await.plain, "third");
+        assert_ne!(fs::read(file).unwrap(), damaged);
+    }
 }

@@ -11,6 +11,7 @@
 
 mod bound;
 mod call;
+mod compiled;
 mod engine;
 mod error;
 mod interface;
@@ -34,6 +35,7 @@ use std::{
 
 use sha2::{Digest, Sha256};
 use tokio::sync::{OnceCell, Semaphore};
+use wasmtime::component::Component;
 
 pub use self::{
     bound::Limit,
@@ -48,6 +50,7 @@ pub use self::{
     v1::types::*,
 };
 use self::{
+    compiled::Compiled,
     engine::{MEMORY_CEILING, Share, TABLE_CEILING},
     schema::{Deadline, Schema, Threads},
 };
@@ -123,6 +126,8 @@ pub struct Loader {
     compiles: Semaphore,
     /// One cell a content: whoever comes while it is compiled waits for that.
     loaded: Mutex<HashMap<ContentHash, Arc<OnceCell<Arc<Plugin>>>>>,
+    /// What was compiled by earlier processes, and for later ones.
+    compiled: Option<Arc<Compiled>>,
 }
 
 // === impl ContentHash ===
@@ -157,7 +162,16 @@ impl Loader {
             engine: Arc::new(Engine::new()?),
             compiles: Semaphore::new(COMPILES),
             loaded: Mutex::new(HashMap::new()),
+            compiled: None,
         })
+    }
+
+    /// Keeps what it compiles in `folder`, for this user only, so that no later process compiles it again. A folder that
+    /// can't be used is said in the log.
+    #[must_use]
+    pub fn keeping(self, folder: &Path) -> Self {
+        let compiled = Compiled::in_folder(folder, self.engine.wasmtime()).map(Arc::new);
+        Self { compiled, ..self }
     }
 
     /// Loads the bot's plugin and checks the bot's settings against it: generation `number` of this bot.
@@ -191,10 +205,16 @@ impl Loader {
     ) -> Result<Plugin, LoadError> {
         let _turn = self.compiles.acquire().await;
         let engine = self.engine.wasmtime().clone();
+        let kept = self.compiled.clone();
         let compiled = tokio::task::spawn_blocking(move || {
-            let component = interface::component(&bytes)?;
-            let component = wasmtime::component::Component::new(&engine, component)
-                .map_err(|error| LoadError::Compile(format!("{error:#}")))?;
+            let component = if let Some(component) = kept.as_ref().and_then(|kept| kept.get(&engine, &hash)) {
+                component
+            } else {
+                let component = Component::new(&engine, interface::component(&bytes)?)
+                    .map_err(|error| LoadError::Compile(format!("{error:#}")))?;
+                kept.inspect(|kept| kept.put(&hash, &component));
+                component
+            };
             let linked = v1::Guest::link(&component).map(Code::V1);
             linked.map_err(|error| LoadError::Link(format!("{error:#}")))
         });
