@@ -33,26 +33,28 @@ pub(super) struct Shared<'a> {
 struct Seen(BTreeMap<String, (String, Range<usize>)>);
 
 impl Checks<'_> {
-    /// Every bot, or nothing if any of them has a problem.
+    /// Every bot that could be made; the findings have what is wrong with these and the others.
     pub(super) fn bots(
         &mut self,
         raw: &Located<BTreeMap<Located<String>, RawBot>>,
         shared: &Shared<'_>,
-    ) -> Checked<BTreeMap<BotName, Arc<Bot>>> {
+    ) -> BTreeMap<BotName, Arc<Bot>> {
         if raw.get().is_empty() {
             self.findings.lacks(raw.span(), &["bots"], Mistake::NoBots);
-            return Err(Reported);
         }
         // In the order of the file, so that of two equal secrets the second is the one to change.
         let mut in_order: Vec<_> = raw.get().iter().collect();
         in_order.sort_by_key(|(name, _)| name.span().start);
         let (mut bot_keys, mut webhook_secrets) = (Seen::default(), Seen::default());
-        let mut bots = Vec::with_capacity(in_order.len());
+        let mut bots = BTreeMap::new();
         for (name, raw) in in_order {
-            let bot = self.bot(name, raw, shared, &mut bot_keys, &mut webhook_secrets);
-            bots.push(bot.map(|bot| (bot.name.clone(), Arc::new(bot))));
+            self.findings.about_bot(name.get());
+            if let Ok(bot) = self.bot(name, raw, shared, &mut bot_keys, &mut webhook_secrets) {
+                bots.insert(bot.name.clone(), Arc::new(bot));
+            }
         }
-        bots.into_iter().collect()
+        self.findings.about(&[]);
+        bots
     }
 
     fn bot(

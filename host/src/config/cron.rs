@@ -33,7 +33,7 @@ const CRONS_PER_BOT: usize = 100;
 const SOME_DAY: Timestamp = Timestamp(1_767_225_600_000);
 
 /// When something comes again and again.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
     expression: croner::Cron,
     zone: TimeZone,

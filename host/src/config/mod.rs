@@ -19,6 +19,7 @@ mod place;
 mod problem;
 mod raw;
 mod read;
+mod same;
 mod secret;
 mod shape;
 #[cfg(test)]
@@ -41,7 +42,7 @@ use url::Url;
 
 use self::{
     bot::Shared,
-    check::Checks,
+    check::{Checked, Checks},
     problem::{Findings, Source},
     secret::{Surroundings, read_limited},
 };
@@ -79,6 +80,17 @@ pub struct Config {
     source: Source,
     /// Where each bot's name stands in the source.
     places: BTreeMap<BotName, Range<usize>>,
+    /// The files that values were taken from.
+    pub files: BTreeSet<PathBuf>,
+}
+
+/// A deployment as far as it is right: a bot with a mistake takes only itself out of it.
+#[derive(Debug)]
+pub struct Salvage {
+    /// Without the bots that have mistakes. It may have none left.
+    pub config: Config,
+    /// What is wrong with these.
+    pub refused: BTreeMap<BotName, Problems>,
 }
 
 /// `[host]`
@@ -140,7 +152,7 @@ pub struct Agent {
 }
 
 /// `[agent.deadlines]`: how long each step of an agent's turn may take, 1 ms to 24 h.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadlines {
     /// `start`: until the process has taken the prompt. Default 20 s.
     pub start: Duration,
@@ -195,7 +207,7 @@ pub struct Bot {
 }
 
 /// `[bots.<name>.cron.<timer>]`: a time that comes again.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Cron {
     /// The table's name, 1 to [`TIMER_NAME_BYTES`].
     pub name: String,
@@ -262,11 +274,21 @@ impl Config {
         source: &str,
         environment: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, Problems> {
+        let (made, findings) = Self::make(path, source, environment)?;
+        findings.conclude(made)
+    }
+
+    /// What can be made of `source`, and everything that is wrong with it.
+    fn make(
+        path: &Path,
+        source: &str,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<(Checked<Self>, Findings), Problems> {
         let absolute = std::path::absolute(path)
             .map_err(|source| Problems::of_file(path, Mistake::Unreadable { source }))?;
         let folder = absolute.parent().unwrap_or(&absolute);
         let (raw, findings, shown) = read::read(path, source);
-        let mut checks = Checks { findings, surroundings: Surroundings { folder, environment } };
+        let mut checks = Checks { findings, surroundings: Surroundings::new(folder, environment) };
         let host = checks.host(&raw.host);
         let campfire = checks.campfire(&raw.campfire);
         let store = checks.store(
@@ -281,6 +303,7 @@ impl Config {
         let bots = checks.bots(&raw.bots, &shared);
         let place = |name: &raw::Located<String>| (BotName::from(name.get().as_str()), name.span());
         let places = raw.bots.get().keys().map(place).collect();
+        let files = checks.surroundings.files.take();
         let config = || {
             Ok(Self {
                 path: path.to_owned(),
@@ -288,12 +311,14 @@ impl Config {
                 campfire: campfire?,
                 store: store?,
                 agent: agent?,
-                bots: bots?,
+                bots,
                 source: shown,
                 places,
+                files,
             })
         };
-        checks.findings.conclude(config())
+        let made = config();
+        Ok((made, checks.findings))
     }
 
     /// Whether every bot has what it needs outside the playground: a bot key, a webhook secret and a Campfire.
@@ -302,6 +327,11 @@ impl Config {
     /// One problem for each bot that lacks any of them, at its table, with the lines to add.
     pub fn for_production(&self) -> Result<(), Problems> {
         let mut findings = Findings::new(self.source.clone());
+        self.find_unready(&mut findings);
+        findings.conclude(Ok(()))
+    }
+
+    fn find_unready(&self, findings: &mut Findings) {
         for (name, bot) in &self.bots {
             let needs = [
                 ("`bot-key`", bot.bot_key.is_some()),
@@ -311,10 +341,73 @@ impl Config {
             let lacks: Vec<_> = needs.iter().filter(|(_, is_there)| !is_there).map(|(key, _)| *key).collect();
             if !lacks.is_empty() {
                 let place = self.places.get(name).cloned().unwrap_or_default();
+                findings.about_bot(name.as_str());
                 findings.add(place, Mistake::PlaygroundOnly { bot: name.to_string(), lacks });
             }
         }
-        findings.conclude(Ok(()))
+    }
+
+    /// The keys that have other values in `new` and are only read at the start.
+    pub fn needs_restart(&self, new: &Self) -> Vec<&'static str> {
+        let (host, agent) = (&self.host, &self.agent);
+        let changed = [
+            ("[host] listen", host.listen != new.host.listen),
+            ("[host] data-dir", host.data_dir != new.host.data_dir),
+            ("[host] turns-in-flight", host.turns_in_flight != new.host.turns_in_flight),
+            ("[host] queue-limit", host.queue_limit != new.host.queue_limit),
+            ("[host] max-body", host.max_body != new.host.max_body),
+            ("[host] shutdown-grace", host.shutdown_grace != new.host.shutdown_grace),
+            ("[host] inbox-retention", host.inbox_retention != new.host.inbox_retention),
+            ("[host] journal-retention", host.journal_retention != new.host.journal_retention),
+            ("[campfire] timeout", self.campfire.timeout != new.campfire.timeout),
+            ("[store] url", self.store != new.store),
+            ("[agent] command", agent.command != new.agent.command),
+            ("[agent] environment", agent.environment != new.agent.environment),
+            ("[agent] starts", agent.starts != new.agent.starts),
+            ("[agent.deadlines]", agent.deadlines != new.agent.deadlines),
+        ];
+        changed.into_iter().filter_map(|(key, changed)| changed.then_some(key)).collect()
+    }
+}
+
+// === impl Salvage ===
+
+impl Salvage {
+    /// Reads the file at `path`, with this process's environment.
+    ///
+    /// # Errors
+    /// What is wrong with it, if anything of that is not in a bot's own table: a file that is no TOML, or has a mistake in
+    /// `[host]`, says nothing reliable about its bots.
+    pub fn load(path: &Path) -> Result<Self, Problems> {
+        Self::parse(path, &text(path)?, &|name| std::env::var(name).ok())
+    }
+
+    /// The same for the text of the file.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn parse(
+        path: &Path,
+        source: &str,
+        environment: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, Problems> {
+        let (made, findings) = Config::make(path, source, environment)?;
+        let (mut config, refused) = findings.conclude_by_bot(made)?;
+        config.bots.retain(|name, _| !refused.contains_key(name));
+        Ok(Self { config, refused })
+    }
+
+    /// The same without the bots that only the playground could run.
+    #[must_use]
+    pub fn for_production(mut self) -> Self {
+        let mut findings = Findings::new(self.config.source.clone());
+        self.config.find_unready(&mut findings);
+        // Each of these is a bot's own.
+        if let Ok(((), unready)) = findings.conclude_by_bot(Ok(())) {
+            self.config.bots.retain(|name, _| !unready.contains_key(name));
+            self.refused.extend(unready);
+        }
+        self
     }
 }
 

@@ -23,18 +23,18 @@ impl Place {
     /// Reads the file at `path` as far as it says where things are. Variables that it names need not be set.
     ///
     /// # Errors
-    /// What is wrong with these keys, or with the file as a whole.
+    /// What is wrong with these keys, or with the file as a whole. A mistake in a bot's own table is none here.
     pub fn load(path: &Path) -> Result<Self, Problems> {
         let text = text(path)?;
         let absolute = std::path::absolute(path)
             .map_err(|source| Problems::of_file(path, Mistake::Unreadable { source }))?;
         let folder = absolute.parent().unwrap_or(&absolute);
         let (raw, findings, _) = read::read(path, &text);
-        let mut checks = Checks { findings, surroundings: Surroundings { folder, environment: &|_| None } };
+        let mut checks = Checks { findings, surroundings: Surroundings::new(folder, &|_| None) };
         let data_dir = checks.path("data-dir", &raw.host.data_dir);
         let store = checks.store(&raw.store, data_dir.as_deref().map_err(|reported| *reported));
         let bots = raw.bots.get().keys().map(|name| BotName::from(name.get().as_str())).collect();
         let place = || Ok(Self { data_dir: data_dir?, store: store?, bots });
-        checks.findings.conclude(place())
+        checks.findings.conclude_by_bot(place()).map(|(place, _)| place)
     }
 }

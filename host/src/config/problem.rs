@@ -5,7 +5,7 @@
 //! reports has its secrets masked (see `mask`), so a report can be pasted anywhere.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     error::Error,
     fmt,
     ops::Range,
@@ -16,6 +16,7 @@ use std::{
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
 
 use super::{check::Checked, mistake::Mistake};
+use crate::id::BotName;
 
 /// One or more problems, in the order of the file.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,8 @@ pub struct Problem {
     path: PathBuf,
     place: Option<Place>,
     mistake: Mistake,
+    /// The bot whose table it is in; none if it concerns the whole deployment.
+    bot: Option<String>,
 }
 
 /// The file that problems are about, as reports show it: its secrets are masked. Cheap to clone.
@@ -55,7 +58,10 @@ struct Place {
 impl Problems {
     /// The one problem of a file that could not be read as far as having places.
     pub(super) fn of_file(path: &Path, mistake: Mistake) -> Self {
-        Self { path: path.to_owned(), list: vec![Problem { path: path.to_owned(), place: None, mistake }] }
+        Self {
+            path: path.to_owned(),
+            list: vec![Problem { path: path.to_owned(), place: None, mistake, bot: None }],
+        }
     }
 
     /// Each problem, in the order of the file.
@@ -177,7 +183,7 @@ impl Source {
             let (line, column) = self.line_and_column(span.start);
             Place { source: self.clone(), span, line, column, earlier }
         });
-        Problem { path: self.path.clone(), place, mistake }
+        Problem { path: self.path.clone(), place, mistake, bot: None }
     }
 
     fn line_and_column(&self, offset: usize) -> (usize, usize) {
@@ -201,13 +207,29 @@ pub(super) struct Findings {
     problems: Vec<Problem>,
     /// Keys, with their tables, that were meant to be there; that they are absent is no problem of its own.
     meant: BTreeSet<Vec<String>>,
+    /// The bot whose table is looked at now.
+    about: Option<String>,
     /// Lines that are no TOML. Their values are guesses, and what the file lacks may be in them.
     broken_lines: BTreeSet<usize>,
 }
 
 impl Findings {
     pub(super) fn new(source: Source) -> Self {
-        Self { source, problems: Vec::new(), meant: BTreeSet::new(), broken_lines: BTreeSet::new() }
+        let (meant, broken_lines) = (BTreeSet::new(), BTreeSet::new());
+        Self { source, problems: Vec::new(), meant, about: None, broken_lines }
+    }
+
+    /// What is found from now on is in the table at this path: a bot's, or another.
+    pub(super) fn about(&mut self, path: &[String]) {
+        self.about = match path {
+            [bots, name, ..] if bots == "bots" => Some(name.clone()),
+            _ => None,
+        };
+    }
+
+    /// What is found from now on is in this bot's table.
+    pub(super) fn about_bot(&mut self, name: &str) {
+        self.about = Some(name.to_owned());
     }
 
     /// A line that is no TOML.
@@ -230,7 +252,8 @@ impl Findings {
         if !self.broken_lines.is_empty() && is_broken() {
             return;
         }
-        let problem = self.source.problem(at_a_place.then_some(span), earlier, mistake);
+        let mut problem = self.source.problem(at_a_place.then_some(span), earlier, mistake);
+        problem.bot.clone_from(&self.about);
         self.problems.push(problem);
     }
 
@@ -248,14 +271,35 @@ impl Findings {
     }
 
     /// The problems, or, if there are none, what was made of the file.
-    pub(super) fn conclude<T>(mut self, made: Checked<T>) -> Result<T, Problems> {
+    pub(super) fn conclude<T>(self, made: Checked<T>) -> Result<T, Problems> {
         match made {
             Ok(made) if self.problems.is_empty() => Ok(made),
-            _ => {
-                self.problems
-                    .sort_by_key(|problem| problem.place.as_ref().map_or(0, |place| place.span.start));
-                Err(Problems { path: self.source.path, list: self.problems })
-            }
+            _ => Err(self.problems()),
         }
+    }
+
+    /// What was made of the file, and the problems of each bot that has any; all of them if one is not a bot's own.
+    pub(super) fn conclude_by_bot<T>(
+        self,
+        made: Checked<T>,
+    ) -> Result<(T, BTreeMap<BotName, Problems>), Problems> {
+        let Problems { path, list } = self.problems();
+        let made = match made {
+            Ok(made) if list.iter().all(|problem| problem.bot.is_some()) => made,
+            _ => return Err(Problems { path, list }),
+        };
+        let mut by_bot = BTreeMap::new();
+        for problem in list {
+            let name = BotName::from(problem.bot.as_deref().unwrap_or_default());
+            let of_bot = by_bot.entry(name);
+            of_bot.or_insert_with(|| Problems { path: path.clone(), list: Vec::new() }).list.push(problem);
+        }
+        Ok((made, by_bot))
+    }
+
+    /// All of them, in the order of the file.
+    fn problems(mut self) -> Problems {
+        self.problems.sort_by_key(|problem| problem.place.as_ref().map_or(0, |place| place.span.start));
+        Problems { path: self.source.path, list: self.problems }
     }
 }

@@ -31,7 +31,9 @@ pub(super) fn read(path: &Path, text: &str) -> (RawConfig, Findings, Source) {
         findings.syntax(error.span().unwrap_or_default(), error.message().to_owned());
     }
     shape::remove_misfits(table.get_mut(), &mut findings);
-    (typed(table, &mut findings), findings, source)
+    let raw = typed(table, &mut findings);
+    findings.about(&[]);
+    (raw, findings, source)
 }
 
 fn typed(mut table: Spanned<DeTable<'_>>, findings: &mut Findings) -> RawConfig {
@@ -43,11 +45,13 @@ fn typed(mut table: Spanned<DeTable<'_>>, findings: &mut Findings) -> RawConfig 
         let span = error.span().unwrap_or_default();
         let Some(misfit) = take_out(table.get_mut(), &span) else { break };
         let expected = expected(error.message());
+        findings.about(&misfit.path);
         findings.add(span, shape::wrong_type(&misfit.path, misfit.is_item, expected, misfit.found));
         findings.meant(misfit.path);
     }
     RawConfig::deserialize(Deserializer::from(table)).unwrap_or_else(|_| {
         findings.meant(vec!["bots".to_owned()]);
+        findings.about(&[]);
         findings.add(0..0, Mistake::MoreWrongTypes);
         RawConfig::default()
     })

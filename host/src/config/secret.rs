@@ -5,9 +5,11 @@
 //! or a file contains is taken as it is and not looked at for further variables.
 
 use std::{
+    cell::RefCell,
+    collections::BTreeSet,
     fs::File,
     io::{self, Read},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use secrecy::SecretString;
@@ -23,9 +25,15 @@ pub(super) struct Surroundings<'a> {
     pub(super) folder: &'a Path,
     /// The variables.
     pub(super) environment: &'a dyn Fn(&str) -> Option<String>,
+    /// The files that values were looked for in.
+    pub(super) files: RefCell<BTreeSet<PathBuf>>,
 }
 
-impl Surroundings<'_> {
+impl<'a> Surroundings<'a> {
+    pub(super) fn new(folder: &'a Path, environment: &'a dyn Fn(&str) -> Option<String>) -> Self {
+        Self { folder, environment, files: RefCell::default() }
+    }
+
     /// `text` with its variables replaced, or each of them that can't be.
     pub(super) fn expand(&self, key: &'static str, text: &str) -> Result<String, Vec<Mistake>> {
         let (mut expanded, mut mistakes) = (String::with_capacity(text.len()), Vec::new());
@@ -66,6 +74,7 @@ impl Surroundings<'_> {
     /// The text in a file.
     pub(super) fn file(&self, key: &'static str, path: &str) -> Result<String, Mistake> {
         let path = self.folder.join(path);
+        self.files.borrow_mut().insert(path.clone());
         let text = read_limited(&path, FILE_LIMIT).and_then(|bytes| {
             String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8 text"))
         });

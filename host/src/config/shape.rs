@@ -54,6 +54,7 @@ fn remove_below(table: &mut DeTable<'_>, node: &Value, path: &mut Vec<String>, f
     let unknown: Vec<_> = table.keys().filter(unknown).cloned().collect();
     for key in unknown {
         let mistake = unknown_key(key.get_ref(), path, node);
+        findings.about(path);
         if let Mistake::UnknownKey { nearest: Some(nearest), .. } = &mistake {
             findings.meant(path.iter().chain([nearest]).cloned().collect());
         }
@@ -69,6 +70,7 @@ fn remove_below(table: &mut DeTable<'_>, node: &Value, path: &mut Vec<String>, f
             DeValue::Table(table) => remove_below(table, below, path, findings),
             // Deserialization would take an array for the table's values, in the order of the type's fields.
             _ if below.get("type").is_some_and(|kind| kind == "object") => {
+                findings.about(path);
                 findings.add(span, wrong_type(path, false, "a table", found));
                 findings.meant(path.clone());
                 no_tables.push(key.get_ref().to_string());

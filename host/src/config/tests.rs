@@ -3,6 +3,7 @@
 mod cron;
 mod http;
 mod mistakes;
+mod salvage;
 mod schema;
 mod secrets;
 

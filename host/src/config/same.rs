@@ -1,0 +1,66 @@
+//! Whether a table says the same as before, secrets included: what did not change is left alone by a reload.
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{Bot, HttpHost};
+
+impl PartialEq for Bot {
+    fn eq(&self, other: &Self) -> bool {
+        // Taken apart, so that a key that is added can't be forgotten here.
+        let Self {
+            name,
+            plugin,
+            bot_key,
+            webhook_secret,
+            campfire_url,
+            rooms,
+            model,
+            system_prompt,
+            builtin_tools,
+            max_turns,
+            budget_usd_turn,
+            session_ttl,
+            grants,
+            http,
+            limits,
+            cron,
+            settings,
+        } = self;
+        *name == other.name
+            && *plugin == other.plugin
+            && exposed(bot_key.as_ref()) == exposed(other.bot_key.as_ref())
+            && exposed(webhook_secret.as_ref()) == exposed(other.webhook_secret.as_ref())
+            && *campfire_url == other.campfire_url
+            && *rooms == other.rooms
+            && *model == other.model
+            && *system_prompt == other.system_prompt
+            && *builtin_tools == other.builtin_tools
+            && *max_turns == other.max_turns
+            && *budget_usd_turn == other.budget_usd_turn
+            && *session_ttl == other.session_ttl
+            && *grants == other.grants
+            && *http == other.http
+            && *limits == other.limits
+            && *cron == other.cron
+            && *settings == other.settings
+    }
+}
+
+impl PartialEq for HttpHost {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { host, port, headers, private, plain } = self;
+        let pairs = || headers.iter().zip(&other.headers);
+        *host == other.host
+            && *port == other.port
+            && *private == other.private
+            && *plain == other.plain
+            && headers.len() == other.headers.len()
+            && pairs().all(|((name, value), (other_name, other_value))| {
+                name == other_name && value.expose_secret() == other_value.expose_secret()
+            })
+    }
+}
+
+fn exposed(secret: Option<&SecretString>) -> Option<&str> {
+    secret.map(ExposeSecret::expose_secret)
+}
