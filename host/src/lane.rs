@@ -10,12 +10,14 @@
 //! - A store that fails, a Campfire that can't be reached and a turn that panics keep the lane, with growing pauses,
 //!   and give its place to others meanwhile.
 //! - A full lane is told to the room once, until it has drained; what was refused is counted and logged.
+//! - A lane whose bot is gone from bots.toml runs nothing. What waits there is kept, and goes on when the bot is back and
+//!   the lane is woken.
 //! - A paused lane (see [`store::Oversight`](crate::store::Oversight)) takes messages and runs none. The room is told
 //!   nothing about that, only, as ever, when the lane is full. [`Lanes::wake`] wakes it when it may go on; an answer that
 //!   waits for its Campfire waits for that too.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     panic::AssertUnwindSafe,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -33,7 +35,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
 use crate::{
-    id::{HostId, LaneKey, Timestamp},
+    id::{BotName, HostId, LaneKey, Timestamp},
     store::{Acceptance, Begun, Due, Fired, Lease, NewEvent, Release, Store, StoreError},
     turn::{Turns, Way},
 };
@@ -82,6 +84,8 @@ enum Worked {
     Drained,
     /// Something is left that must not run now; the lease is given back.
     Paused,
+    /// Something may be left, and there is no such bot.
+    Absent,
     /// The host closes.
     Closing,
     /// Another host has it.
@@ -202,6 +206,15 @@ impl Lanes {
         *self.0.count.borrow()
     }
 
+    /// How many lanes of each bot have work.
+    pub fn busy_by_bot(&self) -> BTreeMap<BotName, usize> {
+        let mut busy = BTreeMap::new();
+        for lane in self.0.known().active.keys() {
+            *busy.entry(lane.bot.clone()).or_default() += 1;
+        }
+        busy
+    }
+
     /// Waits until no lane has work.
     pub async fn drained(&self) {
         // The sender lives in `self`, so waiting can't fail.
@@ -238,7 +251,7 @@ impl Inner {
         let mut pause = PAUSES.0;
         loop {
             match self.work(&lane).await {
-                Ok(worked @ (Worked::Drained | Worked::Paused)) => {
+                Ok(worked @ (Worked::Drained | Worked::Paused | Worked::Absent)) => {
                     if self.leave(&lane, matches!(worked, Worked::Drained)) {
                         return;
                     }
@@ -285,6 +298,12 @@ impl Inner {
         let mut held = Held { lane: self, lease, renewed: Instant::now() };
         loop {
             let Some(place) = held.place().await? else { return Ok(Worked::Closing) };
+            if !self.turns.knows(&lane.bot) {
+                tracing::warn!(
+                    "the bot is gone from bots.toml; what waits for it here is kept until it is back"
+                );
+                return Ok(Worked::Absent);
+            }
             if let Some(begun) = self.store.begin(&held.lease, Timestamp::now()).await? {
                 match held.turn(begun).await? {
                     Way::Ended => {}

@@ -1,7 +1,7 @@
 //! Hearth: a runtime for the bots of a Campfire.
 //!
 //! The floors, from the top; a module imports only from those below it:
-//! `cli` → `stage` → `serve` → `webhook` · `missed` · `alarm` · `operator` · `playground` · `reload` · `toolchain` → `lane` →
+//! `cli` → `stage` → `serve` → `webhook` · `missed` · `alarm` · `operator` · `playground` → `reload` · `toolchain` → `lane` →
 //! `turn` → `agent` · `plugin` · `campfire` → `store` · `egress` → `config` → `id` · `address` · `causes` · `activation` ·
 //! `window`.
 

@@ -23,14 +23,13 @@ use crate::{
     agent::{AgentError, Runner},
     alarm::{self, Alarm},
     campfire::{Client, ClientError},
-    causes::with_causes,
     config::{Config, StoreLocation},
-    id::{HostId, Timestamp},
+    id::{HostId, LaneKey, Timestamp},
     lane::Lanes,
     missed::Missed,
-    operator::{self, Operator, Socket},
+    operator::{self, Operator, Running, Socket},
     plugin::{LoadError, Loader, Roster, Seat},
-    reload,
+    reload::{Reload, Reloader, Source},
     store::{Horizon, SqliteStore, Store, StoreError, Swept},
     turn::Turns,
     webhook::{self, Door},
@@ -82,7 +81,8 @@ pub struct Hearth {
     store: Arc<dyn Store>,
     roster: Arc<Roster>,
     lanes: Lanes,
-    loader: Loader,
+    reload: Reload,
+    reloader: Reloader,
     client: Client,
     /// Told when a plugin sets a timer.
     timer_set: Arc<Notify>,
@@ -103,11 +103,13 @@ impl Hearth {
         let agents = Runner::new(config.agent.clone(), config.host.data_dir.clone())?;
         agents.clear_leftovers().await;
         tracing::info!(version = %agents.version().await?, "the agent is there");
-        let loader = Loader::new().map_err(ServeError::Engine)?.keeping(&config.host.data_dir.join(COMPILED));
+        let loader = Loader::new().map_err(ServeError::Engine)?;
+        let loader = loader.keeping(&config.host.data_dir.join(COMPILED));
         let roster = Arc::new(Roster::default());
         for bot in config.bots.values() {
             roster.seat(Seat { bot: Arc::clone(bot), generation: None });
         }
+        let (reload, reloader) = Reload::new(loader, Arc::clone(&roster), &config);
 
         let timer_set = Arc::new(Notify::new());
         let client = Client::new(config.campfire.timeout)?;
@@ -128,7 +130,19 @@ impl Hearth {
         for lane in left {
             lanes.wake(lane);
         }
-        Ok(Self { config, store, roster, lanes, loader, client, timer_set, operator })
+        Ok(Self { config, store, roster, lanes, reload, reloader, client, timer_set, operator })
+    }
+
+    /// Has `bots.toml` followed while the host runs: `source` reads it as this host's configuration was read.
+    #[must_use]
+    pub fn following(mut self, source: Source) -> Self {
+        self.reload.follow(source);
+        self
+    }
+
+    /// What reloads on demand.
+    pub fn reloader(&self) -> &Reloader {
+        &self.reloader
     }
 
     /// The bots, to see what runs.
@@ -169,13 +183,15 @@ impl Hearth {
         };
         let ended = CancellationToken::new();
         let (events, journal) = (host.inbox_retention, host.journal_retention);
-        let sweeper = tokio::spawn(sweep(Arc::clone(&self.store), events, journal, ended.clone()));
+        let (store, roster) = (Arc::clone(&self.store), Arc::clone(&self.roster));
+        let sweeper = tokio::spawn(sweep(store, roster, events, journal, ended.clone()));
         let api = operator::router(self.operator());
         let operator = self.operator.map(|socket| tokio::spawn(socket.serve(api, ended.clone())));
-        let plugins = async {
+        let plugins = Box::pin(async {
+            let mut reload = self.reload;
             let mut missed_read = pin!(missed.run(rooms));
             let caught_up = timeout(MISSED_PATIENCE, missed.caught_up.cancelled());
-            let ready = async { tokio::join!(load_all(&self.loader, &self.config, &self.roster), caught_up) };
+            let ready = async { tokio::join!(reload.load_all(), caught_up) };
             tokio::select! {
                 _ = ready => {}
                 // Ends with the door, which outlives this.
@@ -190,8 +206,9 @@ impl Hearth {
                 clock: Timestamp::now,
                 takes: alarm::takes_timers,
             };
-            tokio::join!(reload::watch(&self.loader, &self.roster), alarm.run(), missed_read);
-        };
+            let returned = wake_returned(&self.roster, &*self.store, &self.lanes);
+            tokio::join!(reload.watch(), alarm.run(), missed_read, returned);
+        });
         let turns_over = CancellationToken::new();
         let turns = async {
             tokio::select! {
@@ -220,7 +237,8 @@ impl Hearth {
             names.sort();
             names
         };
-        Operator { store: Arc::clone(&self.store), lanes: Some(self.lanes.clone()), bots: Arc::new(names) }
+        let running = Running { lanes: self.lanes.clone(), reloader: self.reloader.clone() };
+        Operator { store: Arc::clone(&self.store), running: Some(running), bots: Arc::new(names) }
     }
 }
 
@@ -249,28 +267,43 @@ fn operator_socket(data_dir: &Path) -> Option<Socket> {
         .ok()
 }
 
-/// Loads every bot's plugin, side by side.
-async fn load_all(loader: &Loader, config: &Config, roster: &Roster) {
-    let loads = config.bots.values().map(|bot| async {
-        match loader.load(bot, 1).await {
-            Ok(generation) => {
-                tracing::info!(bot = %bot.name, plugin = ?generation.plugin, "loaded");
-                roster.seat(Seat { bot: Arc::clone(bot), generation: Some(Arc::new(generation)) });
+/// Wakes what waits for bots that are back in bots.toml.
+async fn wake_returned(roster: &Roster, store: &dyn Store, lanes: &Lanes) {
+    let mut changes = roster.changes();
+    // The sender lives in the roster.
+    while changes.changed().await.is_ok() {
+        match store.unfinished_lanes().await {
+            Ok(waiting) => {
+                let is_there = |lane: &LaneKey| roster.bot(lane.bot.as_str()).is_some();
+                waiting.into_iter().filter(is_there).for_each(|lane| lanes.wake(lane));
             }
-            Err(error) => tracing::error!(
-                bot = %bot.name,
-                plugin = %bot.plugin.display(),
-                error = with_causes(&error),
-                "the plugin can't be loaded; the other bots run without this one"
-            ),
+            Err(error) => {
+                tracing::warn!(%error, "what waits for bots that are back could not be looked for yet");
+                tokio::time::sleep(STORE_PATIENCE).await;
+                changes.mark_changed();
+            }
         }
-    });
-    futures_util::future::join_all(loads).await;
+    }
 }
 
-async fn sweep(store: Arc<dyn Store>, events: Duration, journal: Duration, ended: CancellationToken) {
+async fn sweep(
+    store: Arc<dyn Store>,
+    roster: Arc<Roster>,
+    events: Duration,
+    journal: Duration,
+    ended: CancellationToken,
+) {
     loop {
         let now = Timestamp::now();
+        let bots: Vec<_> = roster.seats().into_iter().map(|seat| seat.bot.name.clone()).collect();
+        match store.give_up(&bots, now.before(events), now).await {
+            Ok(0) => {}
+            Ok(given_up) => tracing::warn!(
+                given_up,
+                "messages for bots that are gone from bots.toml were kept for `inbox-retention`, and are given up"
+            ),
+            Err(error) => tracing::warn!(%error, "messages for bots that are gone could not be given up"),
+        }
         let keep = Horizon { events: now.before(events), journal: now.before(journal) };
         match store.sweep(keep, now).await {
             Ok(Swept { rows: 0, bytes: 0 }) => {}

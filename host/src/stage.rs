@@ -8,9 +8,10 @@ use std::{
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
+use secrecy::SecretString;
 use tokio::{
     net::TcpListener,
     task::{AbortHandle, JoinHandle},
@@ -21,7 +22,7 @@ use uuid::Uuid;
 use crate::{
     config::{Config, StoreLocation},
     id::{BotName, RoomId},
-    playground::{Options, Playground},
+    playground::{BotAccount, Options, Playground},
 };
 
 /// The subfolder of the playground that `hearth dev` serves.
@@ -41,6 +42,22 @@ pub struct Stage {
     pub webhooks: TcpListener,
     /// The page and the bot API.
     pub page: Page,
+    /// For the deployment as it changes.
+    pub wardrobe: Arc<Wardrobe>,
+}
+
+/// What deployments wear on this stage: the playground's accounts, addresses and folder in the place of the real ones.
+pub struct Wardrobe {
+    playground: Playground,
+    hooks: Url,
+    campfire: Url,
+    folder: String,
+    roles: Mutex<BTreeMap<BotName, Role>>,
+}
+
+struct Role {
+    account: BotAccount,
+    secret: SecretString,
 }
 
 /// A page that is served until this is dropped.
@@ -64,28 +81,51 @@ impl Stage {
         options: Options,
     ) -> io::Result<Self> {
         let webhooks = TcpListener::bind(ANY).await?;
-        (config.host.data_dir, config.store) = below(&config.host.data_dir, folder);
-
         let playground = Playground::new(options);
         if config.agent.is_demo {
             playground.set_notice("Answers come from the demo agent, not from a model.");
         }
         let page = Page::open(bind_or_any(page).await?, &playground)?;
-        let (hooks, campfire) = (url(webhooks.local_addr()?), url(page.address));
-        let mut rooms = BTreeMap::new();
+        let wardrobe = Arc::new(Wardrobe {
+            playground: playground.clone(),
+            hooks: url(webhooks.local_addr()?),
+            campfire: url(page.address),
+            folder: folder.to_owned(),
+            roles: Mutex::default(),
+        });
+        wardrobe.dress(&mut config);
+        let rooms = wardrobe.rooms();
+        Ok(Self { config, playground, rooms, webhooks, page, wardrobe })
+    }
+}
+
+// === impl Wardrobe ===
+
+impl Wardrobe {
+    /// Puts a deployment into the playground. A bot that was there before keeps its account; others get one.
+    pub fn dress(&self, config: &mut Config) {
+        (config.host.data_dir, config.store) = below(&config.host.data_dir, &self.folder);
+        let mut roles = self.roles.lock().unwrap_or_else(PoisonError::into_inner);
         for (name, bot) in &mut config.bots {
-            let secret = Uuid::new_v4().simple().to_string();
-            let account = playground.add_bot(name.as_str(), Some(webhook_url(&hooks, name, &secret)));
-            rooms.insert(name.clone(), account.direct_room);
+            let Role { account, secret } = roles.entry(name.clone()).or_insert_with(|| {
+                let secret = Uuid::new_v4().simple().to_string();
+                let hook = webhook_url(&self.hooks, name, &secret);
+                Role { account: self.playground.add_bot(name.as_str(), Some(hook)), secret: secret.into() }
+            });
             let bot = Arc::make_mut(bot);
-            bot.bot_key = Some(account.key);
-            bot.webhook_secret = Some(secret.into());
-            bot.campfire_url = Some(campfire.clone());
+            bot.bot_key = Some(account.key.clone());
+            bot.webhook_secret = Some(secret.clone());
+            bot.campfire_url = Some(self.campfire.clone());
             // The configured rooms are the real Campfire's. What comes there by the clock comes in the direct room here.
             bot.rooms = Vec::new();
             bot.cron.iter_mut().for_each(|cron| cron.room = account.direct_room);
         }
-        Ok(Self { config, playground, rooms, webhooks, page })
+    }
+
+    /// The direct room of each bot that was ever there.
+    pub fn rooms(&self) -> BTreeMap<BotName, RoomId> {
+        let roles = self.roles.lock().unwrap_or_else(PoisonError::into_inner);
+        roles.iter().map(|(name, role)| (name.clone(), role.account.direct_room)).collect()
     }
 }
 

@@ -4,13 +4,14 @@
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use hearth::{
-    config::Config,
+    config::{Config, Salvage},
     id::{BotName, LaneKey, RoomId, UserId},
     lane::Lanes,
     playground::{Message, Options, Playground},
     plugin::Roster,
+    reload::Reloader,
     serve::Hearth,
-    stage::{ANY, Page, Stage},
+    stage::{ANY, Page, Stage, Wardrobe},
     store::{JournalRow, SqliteStore, Store},
 };
 use secrecy::ExposeSecret;
@@ -36,7 +37,9 @@ pub struct World {
     pub playground: Playground,
     /// Where webhooks are taken; the same over restarts.
     pub address: SocketAddr,
-    rooms: std::collections::BTreeMap<BotName, RoomId>,
+    wardrobe: Arc<Wardrobe>,
+    /// What stands in bots.toml before what the test says.
+    preface: String,
     host: Option<Host>,
     /// None while Campfire is away.
     page: Option<Page>,
@@ -47,6 +50,7 @@ pub struct World {
 struct Host {
     lanes: Lanes,
     roster: Arc<Roster>,
+    reloader: Reloader,
     ended: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -67,19 +71,21 @@ impl World {
             plugins.display()
         );
         // Keys of the test's own [host] join these.
-        let toml = match toml.split_once("[host]\n") {
-            Some((before, after)) => format!("{before}{host}{after}"),
-            None => format!("{host}\n{toml}"),
+        let (preface, toml) = match toml.split_once("[host]\n") {
+            Some((before, after)) => (format!("{before}{host}"), after.to_owned()),
+            None => (host, toml.to_owned()),
         };
         let path = folder.path().join("bots.toml");
-        let config = Config::parse(&path, &toml, &|_| None).expect("the test's bots.toml is right");
+        std::fs::write(&path, format!("{preface}\n{toml}")).expect("the folder is writable");
+        let config = Config::load(&path).expect("the test's bots.toml is right");
         let stage = Stage::set(config, "data", ANY, options).await.expect("ports are free");
         let address = stage.webhooks.local_addr().expect("a listener has an address");
         let mut world = Self {
             config: stage.config,
             playground: stage.playground,
             address,
-            rooms: stage.rooms,
+            wardrobe: stage.wardrobe,
+            preface,
             host: None,
             campfire: stage.page.address,
             page: Some(stage.page),
@@ -97,11 +103,18 @@ impl World {
 
     async fn start_on(&mut self, listener: TcpListener) {
         let hearth = Hearth::start(self.config.clone()).await.expect("the host starts");
+        let (path, wardrobe) = (self.config.path.clone(), Arc::clone(&self.wardrobe));
+        let hearth = hearth.following(Arc::new(move || {
+            let mut salvage = Salvage::load(&path)?;
+            wardrobe.dress(&mut salvage.config);
+            Ok(salvage)
+        }));
         let (lanes, roster) = (hearth.lanes().clone(), Arc::clone(hearth.roster()));
+        let reloader = hearth.reloader().clone();
         let ended = CancellationToken::new();
         let task =
             tokio::spawn(hearth.serve(listener, ended.clone().cancelled_owned(), std::future::pending()));
-        self.host = Some(Host { lanes, roster, ended, task });
+        self.host = Some(Host { lanes, roster, reloader, ended, task });
     }
 
     /// Ends the host as SIGTERM would.
@@ -146,10 +159,33 @@ impl World {
         &self.host.as_ref().expect("the host runs").lanes
     }
 
+    /// Saves bots.toml with this in it, below what the world itself has there, as careful editors do.
+    pub fn save(&self, toml: &str) {
+        let beside = self.config.path.with_extension("new");
+        std::fs::write(&beside, format!("{}\n{toml}", self.preface)).expect("the folder is writable");
+        std::fs::rename(beside, &self.config.path).expect("the folder is writable");
+    }
+
+    /// The host's reload.
+    pub fn reloader(&self) -> &Reloader {
+        &self.host.as_ref().expect("the host runs").reloader
+    }
+
+    /// The host's bots.
+    pub fn roster(&self) -> &Roster {
+        &self.host.as_ref().expect("the host runs").roster
+    }
+
+    /// Waits until the bot is gone from the host.
+    pub async fn gone(&self, bot: &str) {
+        let mut changes = self.roster().changes();
+        let gone = changes.wait_for(|_| self.roster().bot(bot).is_none());
+        tokio::time::timeout(PATIENCE, gone).await.expect("the bot goes").expect("the roster is there");
+    }
+
     /// Waits until the bot runs this generation of its plugin.
     pub async fn generation(&self, bot: &str, number: u64) {
-        let roster = &self.host.as_ref().expect("the host runs").roster;
-        let runs = roster.wait_for(bot, |seat| {
+        let runs = self.roster().wait_for(bot, |seat| {
             seat.generation.as_ref().is_some_and(|generation| generation.number == number)
         });
         let runs = tokio::time::timeout(PATIENCE, runs).await;
@@ -158,7 +194,7 @@ impl World {
 
     /// The direct room of the bot and you.
     pub fn room(&self, bot: &str) -> RoomId {
-        self.rooms[&BotName::from(bot)]
+        self.wardrobe.rooms()[&BotName::from(bot)]
     }
 
     /// The bot as one who writes: Campfire's keys begin with it.

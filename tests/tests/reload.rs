@@ -4,10 +4,12 @@
 
 use std::{
     fs,
+    io::Write,
     os::unix::fs::{MetadataExt, symlink},
     path::{Path, PathBuf},
 };
 
+use hearth::reload::Outcome;
 use hearth_tests::{
     binary,
     world::{PATIENCE, World},
@@ -166,4 +168,133 @@ async fn what_one_host_compiled_the_next_one_finds_and_what_was_damaged_since_is
         assert_eq!(world.ask(room, "third").await.plain, "third");
         assert_ne!(fs::read(file).unwrap(), damaged);
     }
+}
+
+// === How files come ===
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_comes_slowly_is_loaded_once_it_is_whole() {
+    let shelf = Shelf::new();
+    shelf.save(&dist("echo"));
+    let world = shelf.world().await;
+    world.generation("bot", 1).await;
+    let whole = fs::read(binary::guest("hostile")).unwrap();
+    let mut file = fs::File::create(shelf.file()).unwrap();
+    for piece in whole.chunks(whole.len() / 8 + 1) {
+        file.write_all(piece).unwrap();
+        file.flush().unwrap();
+        // As the next piece comes, what there is so far may be looked at and is no plugin.
+        assert_eq!(world.ask(world.room("bot"), "well").await.plain, "well");
+        if piece.len() < whole.len() / 8 + 1 {
+            break;
+        }
+    }
+    drop(file);
+    world.generation("bot", 2).await;
+    assert_eq!(world.ask(world.room("bot"), "well").await.plain, "well behaved");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_is_deleted_and_made_again_is_followed() {
+    let root = TempDir::new().unwrap();
+    let folder = root.path().join("plugins");
+    let file = folder.join("bot.wasm");
+    fs::create_dir(&folder).unwrap();
+    fs::copy(dist("echo"), &file).unwrap();
+    let world = World::new(&format!("[bots.bot]\nplugin = '{}'\n", file.display())).await;
+    world.generation("bot", 1).await;
+    for (generation, plugin) in [(2, binary::guest("hostile")), (3, dist("echo"))] {
+        fs::remove_dir_all(&folder).unwrap();
+        world.ask(world.room("bot"), "well").await;
+        fs::create_dir(&folder).unwrap();
+        fs::copy(&plugin, &file).unwrap();
+        world.generation("bot", generation).await;
+    }
+    assert_eq!(world.ask(world.room("bot"), "well").await.plain, "well");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_editors_leave_beside_a_plugin_is_not_taken_for_it() {
+    let shelf = Shelf::new();
+    shelf.save(&dist("echo"));
+    let world = shelf.world().await;
+    world.generation("bot", 1).await;
+    for name in [".bot.wasm.swp", "bot.wasm~", "4913", "#bot.wasm#"] {
+        fs::copy(binary::guest("hostile"), shelf.0.path().join(name)).unwrap();
+    }
+    let reloaded = world.reloader().reload().await.unwrap();
+    assert_eq!(reloaded.bots[&"bot".into()], Outcome::Unchanged);
+}
+
+// === Code that fails ===
+
+/// A plugin that does what it is told, and its like: the same code with other bytes.
+fn hostile(number: u8) -> Vec<u8> {
+    let mut bytes = fs::read(binary::guest("hostile")).unwrap();
+    // A section of its own, which nothing reads.
+    bytes.extend_from_slice(&[0, 3, 1, b'n', number]);
+    bytes
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn code_that_traps_again_and_again_makes_way_for_the_last_good_one_until_it_changes() {
+    let shelf = Shelf::new();
+    shelf.save(&dist("echo"));
+    let world = shelf.world().await;
+    let room = world.room("bot");
+    assert_eq!(world.ask(room, "well").await.plain, "well");
+    fs::write(shelf.file(), hostile(1)).unwrap();
+    world.generation("bot", 2).await;
+    for _ in 0..3 {
+        let answer = world.ask(room, "trap").await;
+        assert!(answer.plain.starts_with("Something is wrong with my code"), "{}", answer.plain);
+    }
+    world.generation("bot", 1).await;
+    assert_eq!(world.ask(room, "trap").await.plain, "trap");
+
+    // Saved again as it is, it stays out.
+    fs::write(shelf.file(), hostile(1)).unwrap();
+    let reloaded = world.reloader().reload().await.unwrap();
+    let Outcome::Refused(cause) = &reloaded.bots[&"bot".into()] else { panic!("{reloaded:?}") };
+    assert!(cause.contains("hearth reload --lift bot"), "{cause}");
+    let status = world.reloader().status();
+    let bot = status.bots.iter().find(|bot| bot.bot.as_str() == "bot").unwrap();
+    assert_eq!((bot.quarantined.len(), bot.running.as_ref().unwrap().plugin.as_str()), (1, "echo"));
+
+    // Other content is another matter.
+    fs::write(shelf.file(), hostile(2)).unwrap();
+    world.generation("bot", 3).await;
+    assert_eq!(world.ask(room, "well").await.plain, "well behaved");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_kept_out_runs_again_once_the_operator_lifts_it() {
+    let shelf = Shelf::new();
+    shelf.save(&dist("echo"));
+    let world = shelf.world().await;
+    let room = world.room("bot");
+    world.ask(room, "well").await;
+    fs::write(shelf.file(), hostile(1)).unwrap();
+    world.generation("bot", 2).await;
+    for _ in 0..3 {
+        world.ask(room, "trap").await;
+    }
+    world.generation("bot", 1).await;
+    let lifted = world.reloader().lift(&"bot".into()).await.unwrap().unwrap();
+    assert_eq!(lifted.len(), 1);
+    world.generation("bot", 3).await;
+    assert_eq!(world.ask(room, "well").await.plain, "well behaved");
+    assert_eq!(world.reloader().lift(&"nobody".into()).await.unwrap(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn code_that_has_nothing_to_go_back_to_stays() {
+    let shelf = Shelf::new();
+    fs::write(shelf.file(), hostile(1)).unwrap();
+    let world = shelf.world().await;
+    for _ in 0..4 {
+        world.ask(world.room("bot"), "trap").await;
+    }
+    assert_eq!(world.ask(world.room("bot"), "well").await.plain, "well behaved");
+    world.generation("bot", 1).await;
 }

@@ -93,7 +93,7 @@ impl Desk {
         let store: Arc<dyn Store> = Arc::new(store);
         let names: Vec<_> = self.place.bots.iter().cloned().collect();
         let operator =
-            Operator { store: Arc::clone(&store), lanes: None, bots: Arc::new(move || names.clone()) };
+            Operator { store: Arc::clone(&store), running: None, bots: Arc::new(move || names.clone()) };
         let answered = TowerToHyperService::new(operator::router(operator)).call(request).await;
         store.close().await;
         let answer = answered.into_diagnostic()?;

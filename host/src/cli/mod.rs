@@ -10,6 +10,7 @@ mod desk;
 mod logging;
 mod operate;
 mod run;
+mod running;
 mod table;
 mod terminal;
 

@@ -1,4 +1,5 @@
-//! What an operator does with a deployment: `hearth sessions`, `events`, `pause`, `resume` and `backup`.
+//! What an operator does with a deployment: `hearth sessions`, `events`, `pause`, `resume`, `status`, `reload` and
+//! `backup`.
 //!
 //! What to ask, and the answers in words or as JSON; [`desk`](super::desk) asks.
 
@@ -12,11 +13,12 @@ use hyper::Method;
 use miette::{IntoDiagnostic, Report, miette};
 use serde::Serialize;
 
-use super::{desk::Desk, table, terminal};
+use super::{desk::Desk, running, table, terminal};
 use crate::{
     config::{Place, StoreLocation},
     id::EventId,
-    operator::{Changed, Failure, PutBack},
+    operator::{Changed, Failure, Lifted, Now, PutBack},
+    reload::Reloaded,
     stage,
     store::{Conversation, End, Forgotten, LISTED, Pause, Retry, back_up},
 };
@@ -49,6 +51,22 @@ pub(super) enum Operate {
         /// The room that was paused on its own.
         #[arg(long, value_name = "NUMBER")]
         room: Option<u64>,
+        #[command(flatten)]
+        ways: Ways,
+    },
+    /// Say what runs: each bot's generation, plugin and hash, since when, and what was refused.
+    Status {
+        #[command(flatten)]
+        ways: Ways,
+    },
+    /// Have the running host read bots.toml and every plugin again, and say what comes of it. It follows them by itself; this
+    /// is for scripts, and for variables of the environment it can't see change. SIGHUP does the same.
+    ///
+    /// What can't be put in place leaves what ran before running; then the exit code is 1.
+    Reload {
+        /// Let code of this bot run again that was taken back, since it failed again and again.
+        #[arg(long, value_name = "BOT")]
+        lift: Option<String>,
         #[command(flatten)]
         ways: Ways,
     },
@@ -160,6 +178,27 @@ impl Operate {
                     .ask(Method::DELETE, &["pauses", &bot], &[("room", number(room))])
                     .await?;
                 ways.show(&changed, || resumed(&bot, room, &changed))?;
+            }
+            Self::Status { ways } => {
+                let now: Now = ways.desk(config)?.ask(Method::GET, &["status"], &[]).await?;
+                ways.show(&now, || running::show_status(&now))?;
+            }
+            Self::Reload { lift: Some(bot), ways } => {
+                let lifted: Lifted =
+                    ways.desk(config)?.ask(Method::DELETE, &["quarantine", &bot], &[]).await?;
+                ways.show(&lifted, || {
+                    terminal::print(&match lifted.lifted.as_slice() {
+                        [] => format!("Nothing of {bot} is kept out."),
+                        hashes => format!("{bot} may run {} again.", hashes.join(", ")),
+                    });
+                })?;
+            }
+            Self::Reload { lift: None, ways } => {
+                let reloaded: Reloaded = ways.desk(config)?.ask(Method::POST, &["reload"], &[]).await?;
+                ways.show(&reloaded, || running::show_reloaded(&reloaded))?;
+                if !running::is_whole(&reloaded) {
+                    return Ok(ExitCode::FAILURE);
+                }
             }
             Self::Backup { file, ways } => {
                 let desk = ways.desk(config)?;

@@ -4,6 +4,7 @@ use std::{
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     process::ExitCode,
+    sync::Arc,
 };
 
 use miette::{IntoDiagnostic, Report, miette};
@@ -16,8 +17,9 @@ use tokio_util::sync::CancellationToken;
 use super::{logging, terminal};
 use crate::{
     activation::{self, Passed, State},
-    config::Config,
+    config::{Config, Salvage},
     playground::Options,
+    reload::Reloader,
     serve::Hearth,
     stage::{self, Stage},
 };
@@ -34,7 +36,11 @@ pub(super) async fn run(config: Config, passed: Option<Passed>) -> Result<ExitCo
         None => bind(config.host.listen).await?,
     };
     let (listen, bots) = (listener.local_addr().into_diagnostic()?, config.bots.len());
+    let path = config.path.clone();
     let hearth = Hearth::start(config).await.into_diagnostic()?;
+    let source = move || Ok(Salvage::load(&path)?.for_production());
+    let hearth = hearth.following(Arc::new(source));
+    reload_on_hangup(hearth.reloader().clone())?;
     let (shutdown, hurry) = signals()?;
     tracing::info!(%listen, bots, "hearth is up");
     activation::notify(State::Ready);
@@ -56,7 +62,15 @@ pub(super) async fn dev(config: Config) -> Result<ExitCode, Report> {
         "the agent of bots.toml"
     };
     let names = stage.config.bots.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let (path, wardrobe) = (stage.config.path.clone(), stage.wardrobe);
     let hearth = Hearth::start(stage.config).await.into_diagnostic()?;
+    let source = move || {
+        let mut salvage = Salvage::load(&path)?;
+        wardrobe.dress(&mut salvage.config);
+        Ok(salvage)
+    };
+    let hearth = hearth.following(Arc::new(source));
+    reload_on_hangup(hearth.reloader().clone())?;
     terminal::print(&format!(
         "\n  Hearth is up. Open http://{}/ and write to {names}.\n  Answers come from {agent}. Ctrl-C ends it.\n",
         stage.page.address,
@@ -77,6 +91,19 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, Report> {
             "can't listen on {address}: {error}"
         ),
     })
+}
+
+/// Has everything read again on SIGHUP. What comes of it is in the log.
+fn reload_on_hangup(reloader: Reloader) -> Result<(), Report> {
+    let mut hangup = signal(SignalKind::hangup()).into_diagnostic()?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            tracing::info!("SIGHUP: everything is read again");
+            // What came of it is in the log; a host that ends needs none.
+            let _ = reloader.reload().await;
+        }
+    });
+    Ok(())
 }
 
 /// Two futures: the first SIGTERM or Ctrl-C, and the second.

@@ -15,9 +15,14 @@
 //! | POST | `/events/<id>/retry?anyway=true` | [`PutBack`] |
 //! | GET | `/pauses` | [`Pause`]s |
 //! | PUT, DELETE | `/pauses/<bot>?room=` | [`Changed`] |
+//! | GET | `/status` | [`Now`] |
+//! | POST | `/reload` | [`Reloaded`](crate::reload::Reloaded) |
+//! | DELETE | `/quarantine/<bot>` | [`Lifted`] |
 //!
-//! What goes wrong is a [`Refusal`]: 404 no such bot · 409 the event can't be put back · 503 the store failed.
+//! What goes wrong is a [`Refusal`]: 404 no such bot · 409 the event can't be put back, or no host runs · 503 the store
+//! failed.
 
+mod running;
 mod socket;
 
 use std::sync::Arc;
@@ -31,10 +36,13 @@ use axum::{
 };
 use serde::{Deserialize, Serialize};
 
-pub use self::socket::{AskError, Socket, ask, socket_path};
+pub use self::{
+    running::{BotNow, Lifted, Now, Running},
+    socket::{AskError, Socket, ask, socket_path},
+};
 use crate::{
     id::{BotName, EventId, MessageId, RoomId, Timestamp, TurnId},
-    lane::Lanes,
+    reload::Closing,
     store::{Conversation, End, FailedEvent, Forgotten, LISTED, Pause, Retry, Scope, Store, StoreError},
 };
 
@@ -43,8 +51,8 @@ use crate::{
 pub struct Operator {
     /// Where everything is.
     pub store: Arc<dyn Store>,
-    /// The lanes of the host, to be woken; none while no host runs.
-    pub lanes: Option<Lanes>,
+    /// None while no host runs.
+    pub running: Option<Running>,
     /// The names of the bots there are.
     pub bots: Arc<dyn Fn() -> Vec<BotName> + Send + Sync>,
 }
@@ -119,6 +127,10 @@ pub struct Refusal {
 enum OperatorError {
     #[error("no bot is called `{name}`")]
     UnknownBot { name: BotName, known: Vec<BotName> },
+    #[error("no host runs")]
+    NoHost,
+    #[error(transparent)]
+    Closing(#[from] Closing),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -132,6 +144,7 @@ pub fn router(operator: Operator) -> Router {
         .route("/events/{id}/retry", post(retry))
         .route("/pauses", get(pauses))
         .route("/pauses/{bot}", put(pause).delete(resume))
+        .merge(running::router())
         .with_state(operator)
 }
 
@@ -186,7 +199,7 @@ async fn retry(
 ) -> Result<Json<PutBack>, OperatorError> {
     let retried = operator.store.retry(event, anyway).await?;
     tracing::info!(%event, lane = %retried.lane, how = ?retried.retry, anyway, "the operator put an event back");
-    if let Some(lanes) = &operator.lanes {
+    if let Some(Running { lanes, .. }) = &operator.running {
         lanes.wake(retried.lane.clone());
     }
     Ok(Json(PutBack { event, bot: retried.lane.bot, room: retried.lane.room, retry: retried.retry }))
@@ -223,7 +236,7 @@ async fn resume(
     if changed {
         tracing::info!(bot = %scope.bot, ?room, "the operator resumed a bot");
     }
-    if let Some(lanes) = &operator.lanes {
+    if let Some(Running { lanes, .. }) = &operator.running {
         // Also if nothing changed: someone else may have resumed it, and been cut off here.
         let waiting = operator.store.unfinished_lanes().await?.into_iter();
         waiting.filter(|lane| lane.bot == scope.bot).for_each(|lane| lanes.wake(lane));
@@ -279,6 +292,11 @@ impl IntoResponse for OperatorError {
                 let known = known.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
                 (StatusCode::NOT_FOUND, Some(format!("the bots are: {known}")))
             }
+            Self::Closing(Closing) => (StatusCode::CONFLICT, None),
+            Self::NoHost => (
+                StatusCode::CONFLICT,
+                Some("start it with `hearth run`; it reads everything anew".to_owned()),
+            ),
             Self::Store(StoreError::OutOfStep { .. }) => (
                 StatusCode::CONFLICT,
                 Some(

@@ -22,7 +22,7 @@ impl Served {
         let folder = tempfile::tempdir().unwrap();
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&folder.path().join("hearth.db")).unwrap());
         let bots = Arc::new(|| vec!["a".into(), "b".into()]);
-        let api = router(Operator { store: Arc::clone(&store), lanes: None, bots });
+        let api = router(Operator { store: Arc::clone(&store), running: None, bots });
         let ended = CancellationToken::new();
         let task = tokio::spawn(Socket::bind(folder.path()).unwrap().serve(api, ended.clone()));
         Self { store, folder, ended, task }

@@ -1,6 +1,9 @@
 //! Calling a plugin: a fresh instance, the bot's limits, and a check of what comes back.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError},
+    time::{Duration, Instant},
+};
 
 use tokio::time::timeout;
 use wasmtime::{Store, Trap};
@@ -11,6 +14,7 @@ use super::{
     Prompt, Reach,
     bound::Limit,
     engine::Share,
+    health::{Kind, Verdict},
     part::TEXT_LIMIT,
     v1::{Calling, State},
 };
@@ -81,9 +85,28 @@ pub(super) async fn describe(
 }
 
 impl Generation {
+    /// What its calls so far say about its code.
+    pub fn verdict(&self) -> Verdict {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner).verdict(Instant::now())
+    }
+
+    /// Takes down how a call went.
+    pub(super) fn noted<T>(&self, kind: Kind, called: Result<T, CallError>) -> Result<T, CallError> {
+        let failed = called.as_ref().is_err_and(CallError::is_the_codes);
+        self.health.lock().unwrap_or_else(PoisonError::into_inner).note(kind, failed, Instant::now());
+        if failed {
+            self.failed.notify_one();
+        }
+        called
+    }
+
     /// What to do about it. What a plugin does not take, it need not know of: it is ignored, unless it is a timer, for
     /// which somebody waits.
     pub async fn decide(&self, reach: &Reach, cause: &Cause) -> Result<Decision, CallError> {
+        self.noted(Kind::Decide, self.call_decide(reach, cause).await)
+    }
+
+    async fn call_decide(&self, reach: &Reach, cause: &Cause) -> Result<Decision, CallError> {
         let Code::V1(guest) = &self.plugin.code;
         if !guest.takes(cause) {
             return match cause {
@@ -111,10 +134,9 @@ impl Generation {
     ) -> Result<Vec<Part>, CallError> {
         let Code::V1(guest) = &self.plugin.code;
         let parts =
-            self.call(Some(reach), async |store| guest.format_reply(store, cause, outcome).await).await?;
-        let parts = said(parts)?;
-        check_parts(&parts)?;
-        Ok(parts)
+            self.call(Some(reach), async |store| guest.format_reply(store, cause, outcome).await).await;
+        let checked = parts.and_then(said).and_then(|parts| check_parts(&parts).map(|()| parts));
+        self.noted(Kind::Format, checked)
     }
 
     /// What the room is to see now, while the agent works. A plugin that has no say in it leaves it to the host.
@@ -128,14 +150,15 @@ impl Generation {
         if !guest.has_progress() {
             return Ok(Display::Standard);
         }
-        let display = self.call(Some(reach), async |store| guest.show(store, cause, progress).await).await?;
-        match &display {
+        let display = self.call(Some(reach), async |store| guest.show(store, cause, progress).await).await;
+        let checked = display.and_then(|display| match &display {
             Display::Markdown(text) if text.len() > TEXT_LIMIT => Err(CallError::Result(format!(
                 "a display of {} bytes; one may have {TEXT_LIMIT}",
                 text.len()
             ))),
             _ => Ok(display),
-        }
+        });
+        self.noted(Kind::Show, checked)
     }
 
     /// Makes one call of the guest, under the bot's limits.

@@ -14,6 +14,7 @@ mod call;
 mod compiled;
 mod engine;
 mod error;
+mod health;
 mod interface;
 mod part;
 mod rate;
@@ -30,11 +31,11 @@ use std::{
     fmt,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use sha2::{Digest, Sha256};
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::{Notify, OnceCell, Semaphore};
 use wasmtime::component::Component;
 
 pub use self::{
@@ -42,6 +43,7 @@ pub use self::{
     call::CallError,
     engine::Engine,
     error::LoadError,
+    health::Verdict,
     part::TEXT_LIMIT,
     reach::{Reach, Services},
     roster::{Roster, Seat},
@@ -52,6 +54,7 @@ pub use self::{
 use self::{
     compiled::Compiled,
     engine::{MEMORY_CEILING, Share, TABLE_CEILING},
+    health::Health,
     schema::{Deadline, Schema, Threads},
 };
 use crate::config::{Bot, Grant, Limits};
@@ -118,6 +121,10 @@ pub struct Generation {
     share: Arc<Share>,
     /// What the model is offered.
     tools: Vec<OfferedTool>,
+    /// How its calls went.
+    health: Mutex<Health>,
+    /// The loader's.
+    failed: Arc<Notify>,
 }
 
 /// Loads plugins; the same content is compiled once, however many bots use it.
@@ -128,6 +135,8 @@ pub struct Loader {
     loaded: Mutex<HashMap<ContentHash, Arc<OnceCell<Arc<Plugin>>>>>,
     /// What was compiled by earlier processes, and for later ones.
     compiled: Option<Arc<Compiled>>,
+    /// Told when a call of any generation fails.
+    failed: Arc<Notify>,
 }
 
 // === impl ContentHash ===
@@ -163,6 +172,7 @@ impl Loader {
             compiles: Semaphore::new(COMPILES),
             loaded: Mutex::new(HashMap::new()),
             compiled: None,
+            failed: Arc::default(),
         })
     }
 
@@ -172,6 +182,11 @@ impl Loader {
     pub fn keeping(self, folder: &Path) -> Self {
         let compiled = Compiled::in_folder(folder, self.engine.wasmtime()).map(Arc::new);
         Self { compiled, ..self }
+    }
+
+    /// Waits until a call of one of its generations failed that was not waited for yet.
+    pub async fn call_failed(&self) {
+        self.failed.notified().await;
     }
 
     /// Loads the bot's plugin and checks the bot's settings against it: generation `number` of this bot.
@@ -191,7 +206,17 @@ impl Loader {
         let granted = plugin.check_grants(bot)?;
         let settings = bot.settings.to_string().into();
         let (bot, plugin) = (Arc::clone(bot), Arc::clone(plugin));
-        let mut generation = Generation { number, bot, plugin, settings, granted, tools: Vec::new(), share };
+        let mut generation = Generation {
+            number,
+            bot,
+            plugin,
+            settings,
+            granted,
+            share,
+            tools: Vec::new(),
+            health: Mutex::new(Health::new(Instant::now())),
+            failed: Arc::clone(&self.failed),
+        };
         generation.tools = tools::offered(&generation).await?;
         Ok(generation)
     }

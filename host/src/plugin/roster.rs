@@ -36,6 +36,14 @@ impl Roster {
         self.changes.send_modify(|changes| *changes += 1);
     }
 
+    /// Takes a bot out. Turns that run keep the generation they hold.
+    pub fn remove(&self, name: &BotName) {
+        let mut seats = self.seats.write().unwrap_or_else(PoisonError::into_inner);
+        if seats.remove(name).is_some() {
+            self.changes.send_modify(|changes| *changes += 1);
+        }
+    }
+
     /// All bots, in no order.
     pub fn seats(&self) -> Vec<Seat> {
         self.seats.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()

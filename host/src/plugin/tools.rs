@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use super::{
     CallError, Cause, Code, Generation, LoadError, Reach, Tool, ToolErrorKind, bounded,
+    health::Kind,
     schema::{Deadline, Schema, SchemaError, Threads},
 };
 
@@ -163,7 +164,7 @@ impl Generation {
         let input = input.to_string();
         let call = async |store: &mut _| guest.call_tool(store, cause, name, &input).await;
         let called = self.call_within(deadline.left(), Some(reach), call);
-        match called.await.map_err(ToolTrouble::Failed)? {
+        match self.noted(Kind::Tool, called.await).map_err(ToolTrouble::Failed)? {
             Ok(output) => Ok(cut(output.content)),
             Err(error) => {
                 let message = bounded(&error.message, MESSAGE_LIMIT).into_owned();

@@ -405,6 +405,9 @@ pub trait Store: Oversight + Send + Sync + 'static {
     /// The lanes that have unfinished events and are not paused, oldest event first.
     async fn unfinished_lanes(&self) -> Result<Vec<LaneKey>, StoreError>;
 
+    /// Ends unfinished events of all bots but these that were received before `before`, as failed; answers how many.
+    async fn give_up(&self, bots: &[BotName], before: Timestamp, now: Timestamp) -> Result<u64, StoreError>;
+
     /// Takes the lane until `until`, unless another host holds it and that lease has not expired at `now`.
     /// Taking it again as the same host renews it under the same token.
     async fn lease(

@@ -147,6 +147,11 @@ impl Store for SqliteStore {
         self.read(inbox::unfinished_lanes).await
     }
 
+    async fn give_up(&self, bots: &[BotName], before: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
+        let bots = bots.to_vec();
+        self.write(Flush::Never, move |c| inbox::give_up(c, &bots, before, now)).await
+    }
+
     async fn lease(
         &self,
         lane: &LaneKey,

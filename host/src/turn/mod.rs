@@ -30,7 +30,7 @@ use crate::{
     agent::{self, Report, Runner},
     campfire::{Client, Outgoing, Target},
     config::Bot,
-    id::{LaneKey, RoomId, SessionId, Timestamp, TurnId},
+    id::{BotName, LaneKey, RoomId, SessionId, Timestamp, TurnId},
     plugin::{
         Answer, CallError, Cause, Decision, Failure, FailureKind, Generation, Outcome, Part, Prompt, Reach,
         Roster, Services, TEXT_LIMIT, bounded,
@@ -101,6 +101,11 @@ impl Turns {
         self.answer(lease, begun, &turn, &stop).instrument(span).await
     }
 
+    /// Whether there is such a bot now.
+    pub fn knows(&self, bot: &BotName) -> bool {
+        self.roster.bot(bot.as_str()).is_some()
+    }
+
     /// Waits until no agent process of an ended turn is left: a few of `[agent.deadlines] exit` at most.
     pub async fn agents_gone(&self) {
         self.agents.drained().await;
@@ -123,9 +128,10 @@ impl Turns {
     ) -> Result<Way, StoreError> {
         let started_at = Timestamp::now();
         let lane = &lease.lane;
-        let seat = self.roster.bot(lane.bot.as_str());
+        // Removed just now; the lane sees that when it looks again.
+        let Some(seat) = self.roster.bot(lane.bot.as_str()) else { return Ok(Way::Blocked) };
         let occasion = serde_json::from_str::<Occasion>(&begun.payload);
-        let target = seat.as_ref().and_then(|seat| target(&seat.bot, lane.room));
+        let target = target(&seat.bot, lane.room);
         let row = |outcome: &str, details| JournalRow {
             turn: turn.clone(),
             event: begun.event,
@@ -136,11 +142,9 @@ impl Turns {
             outcome: outcome.to_owned(),
             details,
         };
-        let (Some(seat), Some(target), Ok(occasion)) = (seat, target, occasion) else {
-            // Nobody could be told: there is no bot, no key, or no message to speak of.
-            tracing::error!(
-                "the event can't be answered: its bot is gone from bots.toml, or its record is broken"
-            );
+        let (Some(target), Ok(occasion)) = (target, occasion) else {
+            // Nobody could be told: there is no key, or no message to speak of.
+            tracing::error!("the event can't be answered: its bot has no key, or its record is broken");
             let row = row("unanswerable", json!({}));
             self.store.finish(lease, begun.event, End::Failed, SessionChange::Keep, row).await?;
             return Ok(Way::Ended);

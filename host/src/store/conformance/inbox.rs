@@ -124,3 +124,17 @@ pub(in crate::store) async fn ids_of_any_size_come_back_unchanged(store: &dyn St
     assert!(answer_next(store, &lease).await.is_some());
     assert_eq!(store.journal(None, 1).await.unwrap()[0].lane, lane);
 }
+
+pub(in crate::store) async fn what_waits_too_long_for_a_bot_that_is_gone_is_given_up(store: &dyn Store) {
+    for (id, bot, received_at) in [(1, "here", at(1)), (2, "gone", at(1)), (3, "gone", at(5))] {
+        accept(store, &NewEvent { received_at, ..message_in(lane(bot, 1), id) }).await;
+    }
+    let here = [lane("here", 1).bot];
+    assert_eq!(store.give_up(&here, at(1), NOW).await.unwrap(), 0, "none is older");
+    assert_eq!(store.give_up(&here, at(5), NOW).await.unwrap(), 1);
+    let lease = take(store, &lane("gone", 1)).await;
+    assert_eq!(answer_next(store, &lease).await, Some("message 3".to_owned()));
+    assert_eq!(answer_next(store, &lease).await, None);
+    let lease = take(store, &lane("here", 1)).await;
+    assert_eq!(answer_next(store, &lease).await, Some("message 1".to_owned()));
+}

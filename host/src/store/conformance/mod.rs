@@ -33,6 +33,7 @@ macro_rules! conformance {
                 a_full_lane_refuses_and_takes_the_same_delivery_once_there_is_room
                 lanes_with_unfinished_events_are_listed_oldest_first
                 ids_of_any_size_come_back_unchanged
+                what_waits_too_long_for_a_bot_that_is_gone_is_given_up
             }
             rooms {
                 a_message_that_arrived_is_not_taken_as_missed

@@ -125,6 +125,27 @@ pub(super) fn unfinished_lanes(connection: &Connection) -> Result<Vec<LaneKey>, 
     Ok(lanes.collect::<Result<_, _>>()?)
 }
 
+/// See [`Store::give_up`](super::Store::give_up).
+pub(super) fn give_up(
+    connection: &Connection,
+    bots: &[BotName],
+    before: Timestamp,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let mut others = connection.prepare_cached("SELECT DISTINCT bot FROM event WHERE ended_at IS NULL")?;
+    let others = others.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+    let mut ended = 0;
+    for bot in others.iter().filter(|name| bots.iter().all(|bot| bot.as_str() != name.as_str())) {
+        ended += connection
+            .prepare_cached(
+                "UPDATE event SET state = 'failed', ended_at = max(?3, received_at)
+                 WHERE bot = ?1 AND ended_at IS NULL AND received_at < ?2",
+            )?
+            .execute(params![bot, before.0, now.0])? as u64;
+    }
+    Ok(ended)
+}
+
 /// See [`Store::begin`](super::Store::begin).
 pub(super) fn begin(
     connection: &Connection,

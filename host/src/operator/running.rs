@@ -1,0 +1,110 @@
+//! What a running host does now, and its reload.
+
+use std::collections::BTreeMap;
+
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    routing::{delete, get, post},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{Operator, OperatorError};
+use crate::{
+    id::BotName,
+    lane::Lanes,
+    reload::{BotStatus, ConfigStatus, Reloaded, Reloader},
+    store::Pause,
+};
+
+/// A host that runs. Cheap to clone.
+#[derive(Clone)]
+pub struct Running {
+    /// Its lanes, to be woken and counted.
+    pub lanes: Lanes,
+    /// What keeps its bots as the files say.
+    pub reloader: Reloader,
+}
+
+/// What runs, and what waits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Now {
+    /// `bots.toml`, as it was last read.
+    pub config: ConfigStatus,
+    /// By name.
+    pub bots: Vec<BotNow>,
+    /// Bots that are gone from `bots.toml`, with how many of their rooms have messages that wait for them.
+    pub gone: BTreeMap<BotName, usize>,
+}
+
+/// One bot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct BotNow {
+    /// What runs of it.
+    #[serde(flatten)]
+    pub status: BotStatus,
+    /// In how many rooms it has work.
+    pub busy: usize,
+    /// What is paused of it.
+    pub pauses: Vec<Pause>,
+}
+
+/// What is not kept out any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Lifted {
+    /// The hashes of the contents.
+    pub lifted: Vec<String>,
+}
+
+pub(super) fn router() -> Router<Operator> {
+    Router::new()
+        .route("/status", get(status))
+        .route("/reload", post(reload))
+        .route("/quarantine/{bot}", delete(lift))
+}
+
+async fn status(State(operator): State<Operator>) -> Result<Json<Now>, OperatorError> {
+    let Running { lanes, reloader } = operator.running()?;
+    let (status, busy) = (reloader.status(), lanes.busy_by_bot());
+    let pauses = operator.store.pauses().await?;
+    let of_bot = |status: BotStatus| BotNow {
+        busy: busy.get(&status.bot).copied().unwrap_or_default(),
+        pauses: pauses.iter().filter(|pause| pause.scope.bot == status.bot).cloned().collect(),
+        status,
+    };
+    let bots: Vec<_> = status.bots.into_iter().map(of_bot).collect();
+    let mut gone = BTreeMap::new();
+    for lane in operator.store.unfinished_lanes().await? {
+        if bots.iter().all(|bot| bot.status.bot != lane.bot) {
+            *gone.entry(lane.bot).or_default() += 1;
+        }
+    }
+    Ok(Json(Now { config: status.config, bots, gone }))
+}
+
+async fn reload(State(operator): State<Operator>) -> Result<Json<Reloaded>, OperatorError> {
+    tracing::info!("the operator asked for a reload");
+    Ok(Json(operator.running()?.reloader.reload().await?))
+}
+
+async fn lift(
+    State(operator): State<Operator>,
+    Path(bot): Path<BotName>,
+) -> Result<Json<Lifted>, OperatorError> {
+    let lifted = operator.running()?.reloader.lift(&bot).await?;
+    let lifted = lifted.ok_or_else(|| {
+        let known = (operator.bots)();
+        OperatorError::UnknownBot { name: bot.clone(), known }
+    })?;
+    tracing::info!(%bot, ?lifted, "the operator lifted a quarantine");
+    Ok(Json(Lifted { lifted }))
+}
+
+impl Operator {
+    fn running(&self) -> Result<&Running, OperatorError> {
+        self.running.as_ref().ok_or(OperatorError::NoHost)
+    }
+}
