@@ -27,6 +27,8 @@ use crate::{
 
 /// The subfolder of the playground that `hearth dev` serves.
 pub const PLAYGROUND: &str = "playground";
+/// What the page says while no model answers.
+const DEMO_NOTICE: &str = "Answers come from the demo agent, not from a model.";
 /// Any free port of this machine.
 pub const ANY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
@@ -36,6 +38,8 @@ pub struct Stage {
     pub config: Config,
     /// The embedded Campfire.
     pub playground: Playground,
+    /// What its page says above the conversation.
+    pub notice: &'static str,
     /// Each bot's direct room.
     pub rooms: BTreeMap<BotName, RoomId>,
     /// Where the host is to take webhooks.
@@ -82,9 +86,8 @@ impl Stage {
     ) -> io::Result<Self> {
         let webhooks = TcpListener::bind(ANY).await?;
         let playground = Playground::new(options);
-        if config.agent.is_demo {
-            playground.set_notice("Answers come from the demo agent, not from a model.");
-        }
+        let notice = if config.agent.is_demo { DEMO_NOTICE } else { "" };
+        playground.set_notice(notice);
         let page = Page::open(bind_or_any(page).await?, &playground)?;
         let wardrobe = Arc::new(Wardrobe {
             playground: playground.clone(),
@@ -95,7 +98,7 @@ impl Stage {
         });
         wardrobe.dress(&mut config);
         let rooms = wardrobe.rooms();
-        Ok(Self { config, playground, rooms, webhooks, page, wardrobe })
+        Ok(Self { config, playground, notice, rooms, webhooks, page, wardrobe })
     }
 }
 

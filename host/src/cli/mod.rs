@@ -13,6 +13,7 @@ mod run;
 mod running;
 mod table;
 mod terminal;
+mod workshop;
 
 use std::{io, path::PathBuf, process::ExitCode};
 

@@ -14,7 +14,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{logging, terminal};
+use super::{logging, terminal, workshop::Workshop};
 use crate::{
     activation::{self, Passed, State},
     config::{Config, Salvage},
@@ -71,12 +71,19 @@ pub(super) async fn dev(config: Config) -> Result<ExitCode, Report> {
     };
     let hearth = hearth.following(Arc::new(source));
     reload_on_hangup(hearth.reloader().clone())?;
+    let workshop = Workshop {
+        roster: Arc::clone(hearth.roster()),
+        playground: stage.playground.clone(),
+        notice: stage.notice.to_owned(),
+    };
     terminal::print(&format!(
         "\n  Hearth is up. Open http://{}/ and write to {names}.\n  Answers come from {agent}. Ctrl-C ends it.\n",
         stage.page.address,
     ));
     let (shutdown, hurry) = signals()?;
+    let workshop = tokio::spawn(workshop.run());
     hearth.serve(stage.webhooks, shutdown, hurry).await;
+    workshop.abort();
     stage.playground.close();
     Ok(ExitCode::SUCCESS)
 }

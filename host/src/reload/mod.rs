@@ -30,10 +30,10 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
+pub(crate) use self::folders::Folders;
 pub use self::status::{BotStatus, ConfigStatus, Outcome, Refused, Reloaded, Running, Status};
 use self::{
     deployment::Deployment,
-    folders::Folders,
     follow::{Refusal, Stamp, Step},
     held::{Held, Loaded},
     status::Board,

@@ -30,7 +30,7 @@ use tokio::time::timeout;
 use self::{compiler::Compiler, dist::Origin, project::Project, source::Source};
 pub use self::{
     dist::{Stale, StaleReason, stale},
-    project::{plugin_projects, sources_hash},
+    project::{plugin_projects, sources_hash, sources_of},
 };
 
 /// How long one plugin may take: a first build can include the standard library, on a slow and busy machine.

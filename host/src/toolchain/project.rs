@@ -38,6 +38,21 @@ pub fn plugin_projects(plugins: &Path) -> Result<Vec<PathBuf>, BuildError> {
     Ok(projects)
 }
 
+/// The folder of the plugin whose component this is, if it is where `hearth build` would put it: beside the sources'
+/// folder, under the plugin's name. The file need not be there.
+pub fn sources_of(component: &Path) -> Result<Option<PathBuf>, BuildError> {
+    let Some(plugins) = component.parent().and_then(Path::parent).filter(|plugins| plugins.is_dir()) else {
+        return Ok(None);
+    };
+    for folder in plugin_projects(plugins)? {
+        let source = Source::read(&folder)?;
+        if component.file_stem().is_some_and(|name| name == source.name()) {
+            return Ok(Some(folder));
+        }
+    }
+    Ok(None)
+}
+
 /// A crate that was read.
 #[derive(Debug)]
 pub(super) struct Project {
