@@ -8,6 +8,7 @@ mod chat;
 mod check;
 mod desk;
 mod logging;
+mod new;
 mod operate;
 mod run;
 mod running;
@@ -58,6 +59,8 @@ enum Command {
     },
     #[command(flatten)]
     Operate(operate::Operate),
+    /// Begin a bot: a folder with a project that builds, tests and runs as it is.
+    New(new::New),
     /// Build plugins.
     Build(build::Build),
     /// Print the JSON schema of the configuration, for editors.
@@ -93,6 +96,7 @@ fn execute(arguments: Arguments) -> Result<ExitCode, Report> {
         Command::Check { show_secrets } => on_runtime(check::check(Config::load(path)?, show_secrets)),
         Command::Chat { bot } => on_runtime(chat::chat(Config::load(path)?, bot)),
         Command::Operate(operate) => on_runtime(operate.run(path)),
+        Command::New(new) => new.run(),
         Command::Build(build) => on_runtime(build.run()),
         Command::Schema => {
             terminal::print(&serde_json::to_string_pretty(&config::schema()).into_diagnostic()?);

@@ -17,6 +17,7 @@ mod dist;
 mod project;
 mod script;
 mod source;
+mod starter;
 mod tools;
 
 use std::{
@@ -31,6 +32,7 @@ use self::{compiler::Compiler, dist::Origin, project::Project, source::Source};
 pub use self::{
     dist::{Stale, StaleReason, stale},
     project::{plugin_projects, sources_hash, sources_of},
+    starter::{Language, StartError, begin},
 };
 
 /// How long one plugin may take: a first build can include the standard library, on a slow and busy machine.
