@@ -401,6 +401,8 @@ fn request(begun: &Begun, bot: &Bot, room: RoomId, prompt: Prompt) -> agent::Req
         budget_usd: bot.budget_usd_turn,
         builtin_tools: bot.builtin_tools.clone(),
         tools: None,
+        watch: None,
+        interrupt: CancellationToken::new(),
     }
 }
 
