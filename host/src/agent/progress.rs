@@ -56,7 +56,11 @@ pub(super) fn note(watch: &watch::Sender<Progress>, line: &[u8]) {
     let signs = signs(line);
     if !signs.is_empty() {
         watch.send_if_modified(|progress| {
-            signs.into_iter().fold(false, |changed, sign| progress.take(sign) || changed)
+            let mut changed = false;
+            for sign in signs {
+                changed |= progress.take(sign);
+            }
+            changed
         });
     }
 }

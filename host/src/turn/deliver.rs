@@ -95,7 +95,8 @@ impl Delivery {
                     if part.state == PartState::Unsent {
                         mark(&part, PartState::Planned).await?;
                     }
-                    match self.send(&part.content, errand, doubtful).await {
+                    let is_repeated = doubtful && part.state == PartState::Planned;
+                    match self.send(&part.content, errand, is_repeated).await {
                         Sent::As(state) => state,
                         Sent::Failed(cause) => {
                             tracing::error!(cause, "an answer could not be posted");
@@ -152,7 +153,7 @@ impl Delivery {
                     Changed::Done | Changed::Gone => {}
                     // It is in the way of no answer.
                     changed => {
-                        tracing::warn!(?changed, "a message that shows nothing more could not be removed")
+                        tracing::warn!(?changed, "a message that shows nothing more could not be removed");
                     }
                 }
                 return Sent::As(PartState::Posted(None));

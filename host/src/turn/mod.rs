@@ -36,7 +36,7 @@ use self::{
 };
 use crate::{
     agent::{self, Report, Runner},
-    campfire::{Client, Outgoing, Target},
+    campfire::{Client, Outgoing, Target, attach},
     config::Bot,
     id::{BotName, LaneKey, RoomId, SessionId, Timestamp, TurnId},
     plugin::{
@@ -291,7 +291,7 @@ impl Turns {
         let answered = match generation.decide(&reach, &cause).await {
             Err(error) => Answered::plugin_failed(&error, turn),
             Ok(Decision::Ignore) => Answered::new(Vec::new(), "ignored"),
-            Ok(Decision::Reply(parts)) => Answered::new(posts(parts), "replied"),
+            Ok(Decision::Reply(parts)) => Answered::new(posts(bot, parts), "replied"),
             Ok(Decision::Ask(_)) if self.has_spent_the_day(bot).await? => {
                 Answered::face(Face::DayBudget, turn, "day-budget")
             }
@@ -321,7 +321,7 @@ impl Turns {
                     show.run(&over).await;
                 };
                 let (report, ()) = tokio::join!(asked, shown);
-                self.count(bot, &report).await?;
+                self.count(bot, &report).await;
                 let mut answered = formatted(generation, &reach, &cause, report, begun.session, turn).await;
                 if interrupt.is_cancelled() && answered.outcome == face::word(FailureKind::Interrupted) {
                     // It is what somebody wanted.
@@ -344,10 +344,13 @@ impl Turns {
     }
 
     /// Takes note of what a turn cost, and whether its credentials were refused.
-    async fn count(&self, bot: &Bot, report: &Report) -> Result<(), StoreError> {
+    async fn count(&self, bot: &Bot, report: &Report) {
         if let (Some(_), Some(cost)) = (bot.budget_usd_day, report.usage.cost_usd.filter(|cost| *cost > 0.0))
         {
-            self.store.spend(&bot.name, today(), cost).await?;
+            // An answer that is there is not asked for again.
+            if let Err(error) = self.store.spend(&bot.name, today(), cost).await {
+                tracing::error!(%error, cost, "what a turn cost can't be counted");
+            }
         }
         let mut locked_out = self.locked_out.lock().unwrap_or_else(PoisonError::into_inner);
         match report.outcome {
@@ -361,7 +364,6 @@ impl Turns {
             }
             _ => {}
         }
-        Ok(())
     }
 
     /// Shows that the message was seen, once. Nothing waits for it.
@@ -407,7 +409,7 @@ async fn formatted(
         Err(_) => End::Failed,
     };
     let mut answered = match generation.format_reply(reach, cause, &outcome).await {
-        Ok(formatted) => Answered { end, ..Answered::new(posts(formatted), word) },
+        Ok(formatted) => Answered { end, ..Answered::new(posts(&generation.bot, formatted), word) },
         Err(error) => Answered::plugin_failed(&error, turn),
     };
     if report.memory_lost {
@@ -531,8 +533,22 @@ fn today() -> i64 {
 }
 
 /// What the parts of an answer become on their way to the room.
-fn posts(parts: Vec<Part>) -> Vec<Outgoing> {
-    parts.into_iter().flat_map(Part::into_posts).collect()
+fn posts(bot: &Bot, parts: Vec<Part>) -> Vec<Outgoing> {
+    let mut posts = Vec::new();
+    for part in parts {
+        let attached = match (&part, bot.attach_over) {
+            (Part::Markdown(text), Some(over)) => attach(text, over),
+            _ => None,
+        };
+        match attached {
+            Some((text, files)) => {
+                posts.extend(Part::Markdown(text).into_posts());
+                posts.extend(files);
+            }
+            None => posts.extend(part.into_posts()),
+        }
+    }
+    posts
 }
 
 fn planned(contents: Vec<String>) -> Vec<OutboxPart> {
