@@ -12,6 +12,8 @@
 //! - A full lane is told to the room once, until it has drained; what was refused is counted and logged.
 //! - A lane whose bot is gone from bots.toml runs nothing. What waits there is kept, and goes on when the bot is back and
 //!   the lane is woken.
+//! - Who asks a lane to stop does not wait in it: what runs is broken off, or what is next in line is answered with that.
+//!   With nothing to stop it is a message like any other.
 //! - A paused lane (see [`store::Oversight`](crate::store::Oversight)) takes messages and runs none. The room is told
 //!   nothing about that, only, as ever, when the lane is full. [`Lanes::wake`] wakes it when it may go on; an answer that
 //!   waits for its Campfire waits for that too.
@@ -35,8 +37,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
 use crate::{
-    id::{BotName, HostId, LaneKey, Timestamp},
-    store::{Acceptance, Begun, Due, Fired, Lease, NewEvent, Release, Store, StoreError},
+    id::{BotName, EventId, HostId, LaneKey, Timestamp},
+    store::{Acceptance, Begun, Due, Fired, Lease, NewEvent, Release, Stopping, Store, StoreError},
     turn::{Turns, Way},
 };
 
@@ -72,10 +74,21 @@ struct Inner {
 /// What is known of lanes from one moment to the next.
 #[derive(Default)]
 struct Known {
-    /// The lanes that have a task, and whether something came since the task last looked.
-    active: HashMap<LaneKey, bool>,
+    /// The lanes that have a task.
+    active: HashMap<LaneKey, Active>,
     /// The lanes whose room knows that they are full. A paused one has no task, but stays here until it has drained.
     told_full: HashSet<LaneKey>,
+}
+
+/// A lane with a task.
+#[derive(Default)]
+struct Active {
+    /// Something came since the task last looked.
+    woken: bool,
+    /// The event that is being answered, and what breaks that off.
+    running: Option<(EventId, CancellationToken)>,
+    /// The event that was last to be stopped: it may be about to run.
+    stopped: Option<EventId>,
 }
 
 /// How a lane's work came to a stop.
@@ -137,6 +150,17 @@ impl Lanes {
         // close waits for: messages may come for as long as that takes.
         let accepted = tokio::spawn(async move {
             let lane = event.lane.clone();
+            if lanes.0.turns.is_stop(&event) {
+                match lanes.0.store.ask_to_stop(event.clone()).await? {
+                    Stopping::Stopped(oldest) => {
+                        lanes.stop(&lane, oldest);
+                        return Ok(Acceptance::Fresh);
+                    }
+                    Stopping::Duplicate => return Ok(Acceptance::Duplicate),
+                    // Then it is a message like any other.
+                    Stopping::Idle => {}
+                }
+            }
             let acceptance = lanes.0.store.accept(event, lanes.0.queue_limit).await?;
             match acceptance {
                 Acceptance::Fresh => lanes.wake(lane),
@@ -169,13 +193,33 @@ impl Lanes {
     /// Something waits in this lane.
     pub fn wake(&self, lane: LaneKey) {
         let mut known = self.0.known();
-        if let Some(woken) = known.active.get_mut(&lane) {
-            *woken = true;
+        if let Some(active) = known.active.get_mut(&lane) {
+            active.woken = true;
         } else if !self.0.closing.is_cancelled() {
-            known.active.insert(lane.clone(), false);
+            known.active.insert(lane.clone(), Active::default());
             self.0.count.send_replace(known.active.len());
             let span = tracing::info_span!("lane", %lane);
             self.0.tasks.spawn(Arc::clone(&self.0).run(lane).instrument(span));
+        }
+    }
+
+    /// Breaks off what is being answered in this lane, if anything is; the room is told, and the next message follows.
+    pub fn interrupt(&self, lane: &LaneKey) -> bool {
+        let known = self.0.known();
+        let running = known.active.get(lane).and_then(|active| active.running.as_ref());
+        running.map(|(_, interrupt)| interrupt.cancel()).is_some()
+    }
+
+    /// An event of this lane is marked as stopped in the store. If it runs, or is about to, that is broken off.
+    fn stop(&self, lane: &LaneKey, event: EventId) {
+        tracing::info!(%lane, "a message stops what the bot is doing");
+        if let Some(active) = self.0.known().active.get_mut(lane) {
+            active.stopped = Some(event);
+            if let Some((running, interrupt)) = &active.running
+                && *running == event
+            {
+                interrupt.cancel();
+            }
         }
     }
 
@@ -275,7 +319,7 @@ impl Inner {
     /// Takes the lane off the list, unless something came in the meantime.
     fn leave(&self, lane: &LaneKey, drained: bool) -> bool {
         let mut known = self.known();
-        let woken = known.active.get_mut(lane).is_some_and(std::mem::take);
+        let woken = known.active.get_mut(lane).is_some_and(|active| std::mem::take(&mut active.woken));
         if !woken {
             self.remove(&mut known, lane);
             if drained {
@@ -288,6 +332,25 @@ impl Inner {
     fn remove(&self, known: &mut Known, lane: &LaneKey) {
         known.active.remove(lane);
         self.count.send_replace(known.active.len());
+    }
+
+    /// An event begins to be answered: what breaks that off.
+    fn runs(&self, lane: &LaneKey, event: EventId) -> CancellationToken {
+        let interrupt = CancellationToken::new();
+        if let Some(active) = self.known().active.get_mut(lane) {
+            if active.stopped == Some(event) {
+                interrupt.cancel();
+            }
+            active.running = Some((event, interrupt.clone()));
+        }
+        interrupt
+    }
+
+    /// It is no longer answered, for now or for good.
+    fn rests(&self, lane: &LaneKey) {
+        if let Some(active) = self.known().active.get_mut(lane) {
+            active.running = None;
+        }
     }
 
     async fn work(&self, lane: &LaneKey) -> Result<Worked, StoreError> {
@@ -305,7 +368,10 @@ impl Inner {
                 return Ok(Worked::Absent);
             }
             if let Some(begun) = self.store.begin(&held.lease, Timestamp::now()).await? {
-                match held.turn(begun).await? {
+                let interrupt = self.runs(lane, begun.event);
+                let way = held.turn(begun, interrupt).await;
+                self.rests(lane);
+                match way? {
                     Way::Ended => {}
                     Way::Stopped => return Ok(Worked::Closing),
                     Way::Blocked => return Ok(Worked::Stuck),
@@ -350,10 +416,11 @@ impl<'lane> Held<'lane> {
     }
 
     /// Runs one turn. A panic in it is a turn that can't go on now: what it was begun is counted, so it ends some time.
-    async fn turn(&mut self, begun: Begun) -> Result<Way, StoreError> {
+    async fn turn(&mut self, begun: Begun, interrupt: CancellationToken) -> Result<Way, StoreError> {
         let stop = self.lane.stopping.child_token();
         let lease = self.lease.clone();
-        let turn = AssertUnwindSafe(self.lane.turns.run(&lease, begun, stop.clone())).catch_unwind();
+        let turn =
+            AssertUnwindSafe(self.lane.turns.run(&lease, begun, stop.clone(), interrupt)).catch_unwind();
         let mut turn = std::pin::pin!(turn);
         loop {
             tokio::select! {

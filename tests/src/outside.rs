@@ -51,9 +51,16 @@ pub struct Outside {
 impl Outside {
     /// A Campfire with a host that is up, for the assistant. `host_keys` are lines of `[host]`.
     pub async fn new(host_keys: &str) -> Self {
+        Self::with(host_keys, "").await
+    }
+
+    /// The same with lines of the assistant's table.
+    pub async fn with(host_keys: &str, bot_keys: &str) -> Self {
         // A host that starts on a busy machine may keep a webhook waiting for longer than a real Campfire would.
         let options = Options { webhook_read_timeout: PATIENCE, ..Options::default() };
         let mut outside = Self::set(&["assistant"], host_keys, "", options).await;
+        let toml = std::fs::read_to_string(&outside.config).expect("it was written");
+        std::fs::write(&outside.config, format!("{toml}{bot_keys}\n")).expect("the folder is writable");
         outside.start().await;
         outside
     }

@@ -55,6 +55,11 @@ struct Host {
     task: JoinHandle<()>,
 }
 
+/// Whether a message only stands for an answer that is to come.
+pub fn is_underway(message: &Message) -> bool {
+    ["Working on it…", "I keep trying…"].iter().any(|words| message.plain.contains(words))
+}
+
 impl World {
     /// A running deployment of these `[bots]`, answered by the demo agent.
     pub async fn new(bots: &str) -> Self {
@@ -214,7 +219,7 @@ impl World {
         format!("/hooks/{bot}/{}", secret.expose_secret())
     }
 
-    /// Says something and waits for the next thing that somebody else posts in that room.
+    /// Says something and waits for the next answer that somebody else posts in that room.
     pub async fn ask(&self, room: RoomId, text: &str) -> Message {
         self.ask_as(self.playground.you(), room, text).await
     }
@@ -222,8 +227,11 @@ impl World {
     /// The same as somebody else.
     pub async fn ask_as(&self, author: UserId, room: RoomId, text: &str) -> Message {
         let said = self.playground.say(author, room, text).expect("it can be said");
-        let answer =
-            self.playground.wait_for(room, |message| message.id > said && message.author != author, PATIENCE);
+        let answer = self.playground.wait_for(
+            room,
+            |message| message.id > said && message.author != author && !is_underway(message),
+            PATIENCE,
+        );
         answer.await.unwrap_or_else(|| panic!("no answer to {text:?} within {PATIENCE:?}"))
     }
 

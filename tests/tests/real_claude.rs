@@ -8,7 +8,7 @@ use hearth::playground::Options;
 use hearth_tests::{
     binary, claude_cli,
     messages_api::MessagesApi,
-    world::{PATIENCE, World},
+    world::{PATIENCE, World, is_underway},
 };
 use serde_json::json;
 
@@ -63,8 +63,11 @@ async fn two_rooms_run_side_by_side_and_know_nothing_of_each_other() {
     api.arrived(2).await;
     drop(api);
     for room in [direct, shared] {
-        let answered =
-            world.playground.wait_for(room, |message| message.author != you, PATIENCE * 4).await.unwrap();
+        let answered = world
+            .playground
+            .wait_for(room, |message| message.author != you && !is_underway(message), PATIENCE * 4)
+            .await
+            .unwrap();
         assert!(answered.plain.contains("(turn "), "{}", answered.plain);
     }
 
@@ -82,6 +85,57 @@ async fn a_persona_from_the_settings_is_the_system_prompt() {
     world.ask(world.room("pirate"), "ahoy").await;
     let system = api.requests().last().unwrap().system();
     assert!(system.contains("You are a pirate."), "{system}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_persona_reaches_a_conversation_that_goes_on() {
+    let api = MessagesApi::start();
+    let mut world = world(&api).await;
+    let room = world.room("pirate");
+    world.ask(room, "the launch code is 4711").await;
+    world.drained().await;
+    world.stop().await;
+    let bot = world.config.bots.get_mut(&"pirate".into()).unwrap();
+    std::sync::Arc::make_mut(bot).settings = json!({ "persona": "You are a librarian." });
+    world.start().await;
+
+    let recalled = world.ask(room, "RECALL").await;
+    assert!(recalled.plain.contains("the launch code is 4711"), "{}", recalled.plain);
+    let system = api.requests().last().unwrap().system();
+    assert!(system.contains("You are a librarian.") && !system.contains("You are a pirate."), "{system}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_the_turn_limit_continue_goes_on_from_what_the_tools_said() {
+    let api = MessagesApi::start();
+    let toml = format!(
+        "[agent]\ncommand = [\"env\", \"ANTHROPIC_BASE_URL={}\", \"ANTHROPIC_API_KEY=sk-dummy\", '{}']\n\
+         [bots.toolbox]\nplugin = '{}'\nmax-turns = 1\n",
+        api.url(),
+        claude_cli::path().display(),
+        binary::guest("toolbox").display()
+    );
+    let world = World::with(&toml, Options::default()).await;
+    let room = world.room("toolbox");
+    let limited = world.ask(room, r#"TOOL:mcp__host__add:{"a": 2, "b": 40}"#).await;
+    assert!(limited.plain.contains("I ran out of turns after 1 step; say “continue”"), "{}", limited.plain);
+    world.ask(room, "continue").await;
+    let last = api.requests().pop().unwrap().body["messages"].to_string();
+    assert!(last.contains(r#"{\"sum\":42}"#) && last.contains("continue"), "{last}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_answer_takes_the_place_of_what_the_room_saw_meanwhile() {
+    let api = MessagesApi::start();
+    let world = world(&api).await;
+    let room = world.room("assistant");
+    world.say(room, "SLOW=6000 please").await;
+    let shown = world.playground.wait_for(room, is_underway, PATIENCE).await.unwrap();
+    world.drained().await;
+    let answers = world.answers(room);
+    assert!(answers.len() == 1 && answers[0].contains("SLOW=6000 please"), "{answers:?}");
+    let messages = world.playground.messages(room);
+    assert_eq!(messages.last().unwrap().id, shown.id);
 }
 
 #[tokio::test(flavor = "multi_thread")]

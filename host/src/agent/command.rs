@@ -100,6 +100,9 @@ impl Command {
         ] {
             add(flag);
         }
+        if request.watch.is_some() {
+            add("--include-partial-messages");
+        }
         // A grant such as `Bash(git *)` narrows what a tool may do; the tool's name is what stands before it.
         let grants = &request.builtin_tools;
         let names: Vec<&str> = grants.iter().filter_map(|grant| grant.split('(').next()).collect();
@@ -222,6 +225,7 @@ fn replace(file: &Path, text: &str) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use tokio_util::sync::CancellationToken;
     use uuid::Uuid;
 
     use super::*;
@@ -239,6 +243,8 @@ mod tests {
             budget_usd: None,
             builtin_tools: Vec::new(),
             tools: None,
+            watch: None,
+            interrupt: CancellationToken::new(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::{future::pending, time::Duration};
 
 use bytes::BytesMut;
 use tokio::{
-    sync::OwnedSemaphorePermit,
+    sync::{OwnedSemaphorePermit, watch},
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
@@ -16,6 +16,7 @@ use super::{
     mcp::Serving,
     outcome::{End, Facts},
     process::{Happening, Process},
+    progress::{self, Progress},
     protocol::{self, ControlRequest, Wants},
 };
 use crate::config::Deadlines;
@@ -28,6 +29,14 @@ const INPUT_LIMIT: usize = 1 << 20;
 
 /// Longer deadlines are as good as this one: 30 years.
 const LONGEST: Duration = Duration::from_hours(30 * 365 * 24);
+
+/// What is asked.
+pub(super) struct Question<'a> {
+    pub(super) prompt: &'a str,
+    pub(super) message: Uuid,
+    /// Where to tell how far the answer is.
+    pub(super) watch: Option<&'a watch::Sender<Progress>>,
+}
 
 /// What an exchange saw.
 pub(super) struct Account {
@@ -83,8 +92,7 @@ pub(super) fn later(instant: Instant, span: Duration) -> Instant {
 /// ended.
 pub(super) async fn exchange(
     process: &mut Process,
-    prompt: &str,
-    message: Uuid,
+    Question { prompt, message, watch }: Question<'_>,
     serving: Option<Serving<'_>>,
     mut clocks: Clocks,
     permit: OwnedSemaphorePermit,
@@ -95,7 +103,12 @@ pub(super) async fn exchange(
         framer: Framer::new(LINE_LIMIT),
         control_requests: 0,
         serving,
+        watch,
     };
+    if let Some(watch) = watch {
+        // What a first try came to is not how far this one is.
+        watch.send_replace(Progress::default());
+    }
     // The CLI does not begin with the message before it has asked for the tools.
     let mut input = listening.serving.as_mut().map(Serving::greeting).unwrap_or_default();
     input.unsplit(protocol::user_message(prompt, message));
@@ -158,6 +171,7 @@ struct Listening<'a> {
     control_requests: u32,
     /// None if there are no tools.
     serving: Option<Serving<'a>>,
+    watch: Option<&'a watch::Sender<Progress>>,
 }
 
 impl Listening<'_> {
@@ -165,6 +179,9 @@ impl Listening<'_> {
     fn hear(&mut self, mut chunk: &[u8]) -> BytesMut {
         let mut answers = BytesMut::new();
         while let Some(line) = self.framer.next_line(&mut chunk) {
+            if let Some(watch) = self.watch {
+                progress::note(watch, line);
+            }
             let Ok(line) = protocol::read(line) else {
                 self.facts.note_junk();
                 continue;

@@ -38,6 +38,7 @@ mod leftovers;
 mod mcp;
 mod outcome;
 mod process;
+mod progress;
 mod protocol;
 mod redact;
 #[cfg(test)]
@@ -46,11 +47,11 @@ mod tools;
 mod turn;
 mod version;
 
-use std::{fmt, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, io, path::PathBuf, pin::pin, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 use tokio::{
-    sync::{OnceCell, Semaphore},
+    sync::{OnceCell, Semaphore, watch},
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -65,6 +66,7 @@ use self::{
     turn::Turn,
 };
 pub use self::{
+    progress::{Progress, Retry, Step},
     tools::{ToolFailure, ToolSpec, Tools},
     version::CliVersion,
 };
@@ -115,6 +117,10 @@ pub struct Request {
     pub builtin_tools: Vec<String>,
     /// The host's tools, which it may use besides; none if there are none to offer.
     pub tools: Option<Arc<dyn Tools>>,
+    /// Where to tell how far it is, if anybody wants to know.
+    pub watch: Option<watch::Sender<Progress>>,
+    /// Ends this message alone: the conversation goes on from here.
+    pub interrupt: CancellationToken,
 }
 
 /// What a turn came to.
@@ -291,9 +297,15 @@ impl Runner {
         leftovers::clear(&self.data, self.deadlines.exit).await;
     }
 
-    /// Runs one message's turn. `stop` ends it early. Dropping the future ends the process as well.
+    /// Runs one message's turn. `stop` ends it early, as its `interrupt` does. Dropping the future ends the process as well.
     pub async fn run(&self, request: Request, stop: CancellationToken) -> Report {
-        Turn::new(self, &request, &stop).run().await
+        let ended = stop.child_token();
+        let mut turn = pin!(Turn::new(self, &request, &ended).run());
+        tokio::select! {
+            report = &mut turn => return report,
+            () = request.interrupt.cancelled() => ended.cancel(),
+        }
+        turn.await
     }
 
     /// The agent's version. It is asked once; the answer is kept if it fits.

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{AgentError, Clock, Outcome, Report, Request, Runner};
+use super::{AgentError, Clock, Outcome, Progress, Report, Request, Runner};
 use crate::{
     config,
     id::{RoomId, SessionId},
@@ -126,6 +126,8 @@ fn request() -> Request {
         budget_usd: None,
         builtin_tools: Vec::new(),
         tools: None,
+        watch: None,
+        interrupt: CancellationToken::new(),
     }
 }
 
@@ -364,6 +366,38 @@ async fn a_stopped_turn_is_interrupted_and_its_agent_ended() {
     );
     assert_eq!((report.outcome, report.session), (Outcome::Interrupted, Some(SESSION)));
     stage.assert_nothing_left().await;
+}
+
+#[tokio::test]
+async fn an_interrupt_ends_one_turn_and_not_those_beside_it() {
+    let stage = Stage::new("init; echo started > \"$HOME/../../../fifo\"; sleep 1000");
+    make_fifo(&stage.file("fifo"));
+    let (interrupt, stop) = (CancellationToken::new(), CancellationToken::new());
+    let request = Request { session: Some(SESSION), interrupt: interrupt.clone(), ..request() };
+    let (report, ()) = tokio::join!(stage.runner.run(request, stop.clone()), async {
+        read_fifo(&stage.file("fifo")).await;
+        interrupt.cancel();
+    });
+    assert_eq!((report.outcome, report.session), (Outcome::Interrupted, Some(SESSION)));
+    assert!(!stop.is_cancelled());
+    stage.assert_nothing_left().await;
+}
+
+#[tokio::test]
+async fn who_watches_sees_how_far_the_answer_is_and_only_then_is_the_cli_asked_for_it() {
+    const TALK: &str = r#"printf '%s\n' "$*" > "$HOME/../../../arguments"; init
+        echo '{"type":"stream_event","event":{"type":"content_block_delta","delta":{"type":"text_delta","text":"so far"}}}'
+        echo '{"type":"assistant","message":{"content":[{"type":"tool_use","id":"1","name":"mcp__host__look","input":{}}]}}'
+        answer done; cat > /dev/null"#;
+    for watched in [true, false] {
+        let stage = Stage::new(TALK);
+        let (watch, seen) = tokio::sync::watch::channel(Progress::default());
+        stage.run(Request { watch: watched.then_some(watch), ..request() }).await;
+        assert_eq!(seen.borrow().text, if watched { "so far" } else { "" });
+        assert_eq!(seen.borrow().steps.len(), usize::from(watched));
+        assert_eq!(stage.lines("arguments")[0].contains("--include-partial-messages"), watched);
+        stage.assert_nothing_left().await;
+    }
 }
 
 #[tokio::test]

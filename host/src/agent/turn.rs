@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::{
     AgentError, Clock, Outcome, Report, Request, Runner, Timings, Usage,
     command::{Folders, Launch, Scratch},
-    exchange::{Account, Clocks, exchange, later},
+    exchange::{Account, Clocks, Question, exchange, later},
     mcp,
     outcome::{End, Verdict},
     process::Leave,
@@ -121,8 +121,9 @@ impl<'a> Turn<'a> {
         let tools = self.request.tools.as_ref();
         let mut server = tools.map(|tools| mcp::Server::start(&tools.list()));
         let serving = server.as_mut().zip(tools).map(|(server, tools)| server.serve(Arc::clone(tools)));
-        let prompt = &self.request.prompt;
-        let account = exchange(&mut process, prompt, message, serving, clocks, permit, self.stop).await;
+        let Request { prompt, watch, .. } = self.request;
+        let question = Question { prompt, message, watch: watch.as_ref() };
+        let account = exchange(&mut process, question, serving, clocks, permit, self.stop).await;
         let leave = if account.end == End::Settled {
             Leave::ByItself
         } else {

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{Format, messages, sound};
+use crate::id::MessageId;
 
 /// One post. Written to the outbox as JSON and read again by later versions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,12 +25,34 @@ pub enum Outgoing {
     },
     /// A reaction on the message that is answered.
     Boost(String),
+    /// HTML for the place of one of the bot's own messages.
+    Edit {
+        /// Which message.
+        message: MessageId,
+        /// Its HTML from now on, sanitised.
+        html: String,
+    },
+    /// One of the bot's own messages is to go.
+    Remove {
+        /// Which message.
+        message: MessageId,
+    },
 }
 
 impl Outgoing {
     /// The posts that show a text, in order; none if it shows nothing.
     pub fn text(format: Format, text: &str) -> Vec<Self> {
         messages(format, text).into_iter().map(Self::Html).collect()
+    }
+
+    /// Whether doing it twice is the same as doing it once.
+    pub fn is_repeatable(&self) -> bool {
+        matches!(self, Self::Edit { .. } | Self::Remove { .. })
+    }
+
+    /// Whether it is a message that reads the same wherever it stands: HTML, and no sound.
+    pub fn is_text(&self) -> bool {
+        matches!(self, Self::Html(html) if !html.starts_with("/play "))
     }
 
     /// The posts of a plain sentence.

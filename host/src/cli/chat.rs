@@ -3,7 +3,7 @@
 //! Lines from standard input go to the bot's direct room in a playground of its own; what the bot posts there is
 //! printed. At the end of the input (Ctrl-D, or the end of a pipe) what was asked is still answered.
 
-use std::{process::ExitCode, time::Duration};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use miette::{IntoDiagnostic, Report, miette};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines, Stdin};
@@ -35,6 +35,8 @@ pub(super) async fn chat(mut config: Config, bot: String) -> Result<ExitCode, Re
         ));
     }
     config.bots.retain(|other, _| *other == name);
+    // What was printed can't be edited.
+    config.bots.values_mut().for_each(|bot| Arc::make_mut(bot).progress_after = None);
     let stage =
         Stage::set(config, &format!("chat-{name}"), ANY, Options::default()).await.into_diagnostic()?;
     let room = stage.rooms[&name];

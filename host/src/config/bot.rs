@@ -95,6 +95,12 @@ impl Checks<'_> {
         let max_turns = self.number("max-turns", &raw.max_turns, raw::MAX_TURNS);
         let budget_usd_turn =
             raw.budget_usd.turn.as_ref().map(|budget| self.budget("budget-usd.turn", budget)).transpose();
+        let budget_usd_day =
+            raw.budget_usd.day.as_ref().map(|budget| self.budget("budget-usd.day", budget)).transpose();
+        let progress_after = self.duration("progress-after", &raw.progress_after, raw::PROGRESS_AFTER);
+        let stop_words: Vec<_> = raw.stop_words.iter().map(|word| self.filled("stop-words", word)).collect();
+        let attach_over =
+            raw.attach_over.as_ref().map(|size| self.size("attach-over", size, raw::ATTACH_OVER)).transpose();
         let session_ttl = self.duration("session-ttl", &raw.session_ttl, raw::SESSION_TTL);
         let memory = self.size("memory", &raw.limits.memory, raw::MEMORY);
         let tables = self.number("tables", &raw.limits.tables, raw::TABLES);
@@ -117,6 +123,13 @@ impl Checks<'_> {
             builtin_tools: builtin_tools.into_iter().collect::<Result<_, _>>()?,
             max_turns: max_turns?,
             budget_usd_turn: budget_usd_turn?,
+            budget_usd_day: budget_usd_day?,
+            progress_after: Some(progress_after?).filter(|after| !after.is_zero()),
+            stop_words: stop_words
+                .into_iter()
+                .map(|word| word.map(|word| word.trim().to_lowercase()))
+                .collect::<Result<_, _>>()?,
+            attach_over: attach_over?,
             session_ttl: session_ttl?,
             grants: raw.grants.iter().copied().collect(),
             http: http?,

@@ -192,6 +192,14 @@ pub struct Bot {
     pub max_turns: u32,
     /// `budget-usd.turn`: what one message may cost.
     pub budget_usd_turn: Option<f64>,
+    /// `budget-usd.day`: what may be spent from midnight to midnight UTC. Looked at before a message is asked.
+    pub budget_usd_day: Option<f64>,
+    /// `progress-after`: how long a turn takes before the room sees how far it is. Default 4 s, at most 1 h; none for 0 s.
+    pub progress_after: Option<Duration>,
+    /// `stop-words`: what stops a turn, in lower case. Default "stop".
+    pub stop_words: Vec<String>,
+    /// `attach-over`: how long a code block or a table may be in a message, in bytes. Default: any length; 1 B to 256 KiB.
+    pub attach_over: Option<usize>,
     /// `session-ttl`: how long a conversation is remembered after its last message. Default 24 h, at least 1 s.
     pub session_ttl: Duration,
     /// `grants`: what the plugin may reach. Nothing by default.

@@ -28,6 +28,8 @@ pub(super) const STEP: RangeInclusive<Duration> = Duration::from_millis(1)..=DAY
 pub(super) const STARTS: RangeInclusive<i64> = 1..=256;
 pub(super) const ROOM: RangeInclusive<i64> = 1..=i64::MAX;
 pub(super) const MAX_TURNS: RangeInclusive<i64> = 1..=1000;
+pub(super) const PROGRESS_AFTER: RangeInclusive<Duration> = Duration::ZERO..=HOUR;
+pub(super) const ATTACH_OVER: RangeInclusive<u64> = 1..=256 * KIB;
 pub(super) const SESSION_TTL: RangeInclusive<Duration> = SECOND..=FOREVER;
 pub(super) const MEMORY: RangeInclusive<u64> = MIB..=256 * MIB;
 pub(super) const TABLES: RangeInclusive<i64> = 1_000..=200_000;
@@ -311,6 +313,17 @@ pub(super) struct RawBot {
     pub(super) max_turns: Located<i64>,
     /// What may be spent.
     pub(super) budget_usd: RawBudget,
+    /// A turn that takes longer shows in the room how far it is, in one message that its answer then replaces, where the
+    /// Campfire can edit. 0s switches it off.
+    pub(super) progress_after: Located<DurationText>,
+    /// A message that is nothing but one of these words, in capitals or not, stops what the bot is doing in that room.
+    /// None if empty.
+    #[schemars(extend("examples" = [["stop", "halt"]]))]
+    pub(super) stop_words: Vec<Located<String>>,
+    /// A code block or a table in an answer that is longer becomes a file, 1B to 256KiB. Never if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Size", extend("examples" = ["8KiB"]))]
+    pub(super) attach_over: Option<Located<Size>>,
     /// How long a conversation is remembered after its last message.
     pub(super) session_ttl: Located<DurationText>,
     /// What the plugin may reach, of what it asks for. Nothing if empty; `http` is granted host by host.
@@ -344,6 +357,9 @@ impl Default for RawBot {
             builtin_tools: Vec::new(),
             max_turns: 16.into(),
             budget_usd: RawBudget::default(),
+            progress_after: "4s".into(),
+            stop_words: vec!["stop".into()],
+            attach_over: None,
             session_ttl: "24h".into(),
             grants: Vec::new(),
             http: BTreeMap::new(),
@@ -362,6 +378,11 @@ pub(super) struct RawBudget {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("exclusiveMinimum" = 0, "examples" = [0.5]))]
     pub(super) turn: Option<Located<f64>>,
+    /// What all messages of a day may cost, from midnight to midnight UTC. No message begins once that is spent; one that
+    /// runs may go past it. No limit if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("exclusiveMinimum" = 0, "examples" = [10.0]))]
+    pub(super) day: Option<Located<f64>>,
 }
 
 /// A server that the plugin may send requests to, over https on port 443 unless its name says another.

@@ -104,6 +104,8 @@ fn what_is_not_said_has_its_default() {
     assert!(bot.builtin_tools.is_empty() && bot.budget_usd_turn.is_none());
     assert_eq!(bot.max_turns, 16);
     assert_eq!(bot.session_ttl, units::DAY);
+    assert_eq!(bot.progress_after, Some(4 * units::SECOND));
+    assert_eq!((bot.stop_words.as_slice(), bot.attach_over), (["stop".to_owned()].as_slice(), None));
     let limits = Limits {
         memory: 64 << 20,
         tables: 100_000,
@@ -150,6 +152,10 @@ system-prompt = "Be brief."
 builtin-tools = ["WebSearch"]
 max-turns = 3
 budget-usd.turn = 1
+budget-usd.day = 2.5
+progress-after = "0s"
+stop-words = [" Halt "]
+attach-over = "8KiB"
 session-ttl = "30d"
 limits = { memory = "256MiB", tables = 1_000, compute = "10ms", call-time = "1m", host-calls = 10, log-lines = 0 }
 settings = { since = 2026-01-02T03:04:05Z, list = [1, 2.5, { deep = true }] }
@@ -186,6 +192,8 @@ plugin = "shared/bot.wasm"
     assert_eq!(one.builtin_tools, ["WebSearch"]);
     assert_eq!((one.max_turns, one.budget_usd_turn), (3, Some(1.0)));
     assert_eq!(one.session_ttl, 30 * units::DAY);
+    assert_eq!((one.budget_usd_day, one.progress_after, one.attach_over), (Some(2.5), None, Some(8 << 10)));
+    assert_eq!(one.stop_words, ["halt"]);
     let limits = Limits {
         memory: 256 << 20,
         tables: 1_000,

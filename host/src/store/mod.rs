@@ -132,6 +132,17 @@ pub enum Acceptance {
     Refused,
 }
 
+/// What became of somebody's word that a lane is to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopping {
+    /// This event, the lane's oldest unfinished one, is to be stopped.
+    Stopped(EventId),
+    /// The lane had nothing to do; nothing was stored.
+    Idle,
+    /// The same was said before; nothing was stored.
+    Duplicate,
+}
+
 /// The right to work on a lane, until it expires or someone else takes it over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
@@ -160,6 +171,10 @@ pub struct Begun {
     pub parts: Vec<OutboxPart>,
     /// What it comes to once these are in the room, as it was recorded with them.
     pub verdict: Option<End>,
+    /// What an earlier attempt noted that has recorded no parts.
+    pub note: Option<String>,
+    /// Somebody has said that it is to be stopped.
+    pub stopped: bool,
 }
 
 /// One recorded part of an answer.
@@ -422,6 +437,10 @@ pub trait Store: Oversight + Send + Sync + 'static {
     /// still held.
     async fn renew(&self, leases: Vec<Lease>, until: Timestamp) -> Result<Vec<Lease>, StoreError>;
 
+    /// Takes an event in that asks its lane to stop, durably and once: the lane's oldest unfinished event is marked as
+    /// stopped, and the asking one has ended with that. It waits for nothing and needs no room in the lane.
+    async fn ask_to_stop(&self, event: NewEvent) -> Result<Stopping, StoreError>;
+
     /// Gives the lane back, unless it has an unfinished event and is not paused: then the lease stays.
     /// (Checked in one step, so that an event accepted meanwhile can't be stranded.)
     async fn release_if_idle(&self, lease: &Lease) -> Result<Release, StoreError>;
@@ -429,6 +448,10 @@ pub trait Store: Oversight + Send + Sync + 'static {
     /// Hands out the lane's oldest unfinished event, counting the attempt; `None` if there is none, or the lane is
     /// paused. The one handed out last is handed out again until it is finished.
     async fn begin(&self, lease: &Lease, now: Timestamp) -> Result<Option<Begun>, StoreError>;
+
+    /// Notes what a later attempt must know of this one, in place of what was noted before. It goes when parts are
+    /// recorded.
+    async fn note(&self, lease: &Lease, event: EventId, note: &str) -> Result<(), StoreError>;
 
     /// Records an answer's parts, durably, before any of them is sent, and with them the conversation that made them:
     /// after a crash the answer is sent from here, and only here the new conversation is known. `verdict` is what the
@@ -467,12 +490,19 @@ pub trait Store: Oversight + Send + Sync + 'static {
     /// The newest journal rows, newest first; of one bot if named. At most [`JOURNAL_ROWS`].
     async fn journal(&self, bot: Option<&BotName>, limit: u32) -> Result<Vec<JournalRow>, StoreError>;
 
+    /// Adds to what a bot's agent has cost on a day, counted from 1970.
+    async fn spend(&self, bot: &BotName, day: i64, usd: f64) -> Result<(), StoreError>;
+
+    /// What a bot's agent has cost on that day, as far as it was told with [`spend`](Self::spend).
+    async fn spent(&self, bot: &BotName, day: i64) -> Result<f64, StoreError>;
+
     /// Records a tool call. It took place, whoever holds the lane by now: no lease is asked for. Recording the same call of
     /// a turn again changes nothing.
     async fn record_tool_call(&self, row: ToolCallRow) -> Result<(), StoreError>;
 
     /// The tool calls of a turn, in the order they began. At most [`TOOL_CALL_ROWS`].
     async fn tool_calls(&self, turn: &TurnId) -> Result<Vec<ToolCallRow>, StoreError>;
+
     /// Sets a timer of the lane, or replaces the one of that name. That name and payload are
     /// not too long is the caller's affair; how many there may be is bounded by [`TIMERS_PER_ROOM`] and [`TIMERS_PER_BOT`]
     /// ([`StoreError::Quota`]).

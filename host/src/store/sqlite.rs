@@ -24,6 +24,7 @@ mod pauses;
 mod retry;
 mod rooms;
 mod sessions;
+mod spending;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -47,7 +48,8 @@ use self::{
 };
 use super::{
     Acceptance, Begun, CronKey, Due, End, Fired, Horizon, JournalRow, KnownRoom, KvEntry, KvExpect, KvScope,
-    Lease, NewEvent, PartState, Release, SessionChange, Store, StoreError, Swept, Timer, ToolCallRow,
+    Lease, NewEvent, PartState, Release, SessionChange, Stopping, Store, StoreError, Swept, Timer,
+    ToolCallRow,
 };
 use crate::id::{BotName, EventId, HostId, LaneKey, MessageId, Timestamp, TurnId};
 
@@ -143,6 +145,10 @@ impl Store for SqliteStore {
         self.write(Flush::Never, move |c| rooms::forget(c, &lane)).await
     }
 
+    async fn ask_to_stop(&self, event: NewEvent) -> Result<Stopping, StoreError> {
+        self.write(Flush::Always, move |c| inbox::ask_to_stop(c, &event)).await
+    }
+
     async fn unfinished_lanes(&self) -> Result<Vec<LaneKey>, StoreError> {
         self.read(inbox::unfinished_lanes).await
     }
@@ -175,6 +181,11 @@ impl Store for SqliteStore {
     async fn begin(&self, lease: &Lease, now: Timestamp) -> Result<Option<Begun>, StoreError> {
         let lease = lease.clone();
         self.write(Flush::Never, move |c| inbox::begin(c, &lease, now)).await
+    }
+
+    async fn note(&self, lease: &Lease, event: EventId, note: &str) -> Result<(), StoreError> {
+        let (lease, note) = (lease.clone(), note.to_owned());
+        self.write(Flush::Never, move |c| inbox::note(c, &lease, event, &note)).await
     }
 
     async fn record_parts(
@@ -217,6 +228,16 @@ impl Store for SqliteStore {
     async fn journal(&self, bot: Option<&BotName>, limit: u32) -> Result<Vec<JournalRow>, StoreError> {
         let bot = bot.cloned();
         self.read(move |c| journal::newest(c, bot.as_ref(), limit)).await
+    }
+
+    async fn spend(&self, bot: &BotName, day: i64, usd: f64) -> Result<(), StoreError> {
+        let bot = bot.clone();
+        self.write(Flush::Never, move |c| spending::add(c, &bot, day, usd)).await
+    }
+
+    async fn spent(&self, bot: &BotName, day: i64) -> Result<f64, StoreError> {
+        let bot = bot.clone();
+        self.read(move |c| spending::of_day(c, &bot, day)).await
     }
 
     async fn record_tool_call(&self, row: ToolCallRow) -> Result<(), StoreError> {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::placeholder::{Changed, change};
 use crate::{
     campfire::{Client, Outgoing, RequestError, Target},
     causes::with_causes,
@@ -61,6 +62,11 @@ impl Delivery {
         Self { client }
     }
 
+    /// What it posts with.
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// Posts the planned parts in order and marks each. With `resumed`, the first planned one may have been sent by an
     /// attempt that was cut off: it is marked uncertain and not sent again.
     ///
@@ -79,7 +85,7 @@ impl Delivery {
         let mut doubtful = resumed;
         for part in parts {
             let state = match part.state {
-                PartState::Planned if doubtful => PartState::Uncertain,
+                PartState::Planned if doubtful && !is_repeatable(&part.content) => PartState::Uncertain,
                 PartState::Planned | PartState::Unsent if delivered.failed > 0 => PartState::Failed,
                 PartState::Planned | PartState::Unsent => {
                     if errand.stop.is_cancelled() {
@@ -89,7 +95,8 @@ impl Delivery {
                     if part.state == PartState::Unsent {
                         mark(&part, PartState::Planned).await?;
                     }
-                    match self.send(&part.content, errand).await {
+                    let is_repeated = doubtful && part.state == PartState::Planned;
+                    match self.send(&part.content, errand, is_repeated).await {
                         Sent::As(state) => state,
                         Sent::Failed(cause) => {
                             tracing::error!(cause, "an answer could not be posted");
@@ -121,7 +128,7 @@ impl Delivery {
         Ok(Posted::Through(delivered))
     }
 
-    async fn send(&self, content: &str, errand: &Errand<'_>) -> Sent {
+    async fn send(&self, content: &str, errand: &Errand<'_>, is_repeated: bool) -> Sent {
         let target = errand.target;
         let outgoing: Outgoing = match serde_json::from_str(content) {
             Ok(outgoing) => outgoing,
@@ -129,7 +136,28 @@ impl Delivery {
                 return Sent::Failed(format!("the outbox holds a part that can't be read: {error}"));
             }
         };
+        let is_patient = errand.received_at.after(PATIENCE) > Timestamp::now();
         let sent = match &outgoing {
+            Outgoing::Edit { message, html } => {
+                match change(&self.client, target, *message, Some(html)).await {
+                    Changed::Away(cause) if !is_patient => return Sent::Failed(cause),
+                    // Nobody can tell whether an earlier attempt found the same and posted it instead.
+                    Changed::Gone if is_repeated => return Sent::As(PartState::Uncertain),
+                    Changed::Gone => self.client.post_html(target, html).await,
+                    changed => return changed.into_sent(*message),
+                }
+            }
+            Outgoing::Remove { message } => {
+                match change(&self.client, target, *message, None).await {
+                    Changed::Away(cause) if is_patient => return Sent::Not(cause),
+                    Changed::Done | Changed::Gone => {}
+                    // It is in the way of no answer.
+                    changed => {
+                        tracing::warn!(?changed, "a message that shows nothing more could not be removed");
+                    }
+                }
+                return Sent::As(PartState::Posted(None));
+            }
             Outgoing::Html(html) => self.client.post_html(target, html).await,
             Outgoing::File { name, media_type, content } => {
                 self.client.post_file(target, name, media_type, content.clone()).await
@@ -145,11 +173,7 @@ impl Delivery {
         match sent {
             Ok(id) => Sent::As(PartState::Posted(id)),
             Err(RequestError::Uncertain { .. }) => Sent::As(PartState::Uncertain),
-            Err(error @ RequestError::NotSent { .. })
-                if errand.received_at.after(PATIENCE) > Timestamp::now() =>
-            {
-                Sent::Not(with_causes(&error))
-            }
+            Err(error @ RequestError::NotSent { .. }) if is_patient => Sent::Not(with_causes(&error)),
             Err(error) => Sent::Failed(with_causes(&error)),
         }
     }
@@ -181,6 +205,22 @@ enum Sent {
     Failed(String),
     /// Campfire could not be reached.
     Not(String),
+}
+
+impl Changed {
+    fn into_sent(self, message: MessageId) -> Sent {
+        match self {
+            Self::Done => Sent::As(PartState::Posted(Some(message))),
+            Self::Gone | Self::Unclear => Sent::As(PartState::Uncertain),
+            Self::Away(cause) => Sent::Not(cause),
+            Self::Refused(cause) => Sent::Failed(cause),
+        }
+    }
+}
+
+/// Whether the part may be sent again although it may have been done.
+fn is_repeatable(content: &str) -> bool {
+    serde_json::from_str::<Outgoing>(content).is_ok_and(|outgoing| outgoing.is_repeatable())
 }
 
 impl Delivered {

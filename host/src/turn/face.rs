@@ -7,8 +7,10 @@ use crate::{agent::Outcome, id::TurnId, plugin::FailureKind};
 /// Why there is no answer, as far as the room is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Face {
-    /// The agent ended without an answer.
-    Agent(FailureKind),
+    /// The agent ended without an answer; it could have called the model so many times.
+    Agent { kind: FailureKind, max_turns: u32 },
+    /// The bot has spent what it may in a day.
+    DayBudget,
     /// The bot's plugin is not loaded, or failed.
     Plugin,
     /// The host broke off this message several times.
@@ -19,31 +21,47 @@ impl Face {
     /// The sentence for the room.
     pub(super) fn sentence(self, turn: &TurnId) -> String {
         let sentence = match self {
-            Self::Agent(FailureKind::TurnLimit) => {
-                "I ran out of turns before I was done; say “continue” and I'll go on."
-            }
-            Self::Agent(FailureKind::Budget) => {
-                "This message used up what I may spend on one; a smaller question may work."
-            }
-            Self::Agent(FailureKind::Interrupted) => "I was stopped.",
-            Self::Agent(FailureKind::RateLimited) => {
-                "I've been asking the model too much and have to wait; please try again in a minute."
-            }
-            Self::Agent(FailureKind::Overloaded) => {
-                "The model is overloaded just now; please try again in a minute."
-            }
-            Self::Agent(FailureKind::Auth) => {
-                "I can't reach my model: whoever runs me needs to look at its credentials."
-            }
-            Self::Agent(FailureKind::InvalidRequest) => "The model couldn't take that; it may be too long.",
-            Self::Agent(FailureKind::TimedOut) => "That took too long, so I stopped; please try again.",
-            Self::Agent(FailureKind::Crashed) => "Something broke while I was thinking; please try again.",
+            Self::Agent { kind, max_turns } => match kind {
+                FailureKind::TurnLimit => {
+                    let steps = if max_turns == 1 { "step" } else { "steps" };
+                    return format!(
+                        "I ran out of turns after {max_turns} {steps}; say “continue” and I'll go on. (turn {turn})"
+                    );
+                }
+                FailureKind::Budget => {
+                    "This message used up what I may spend on one; a smaller question may work."
+                }
+                FailureKind::Interrupted => "I was stopped.",
+                FailureKind::RateLimited => {
+                    "I've been asking the model too much and have to wait; please try again in a minute."
+                }
+                FailureKind::Overloaded => "The model is overloaded just now; please try again in a minute.",
+                FailureKind::Auth => {
+                    "I can't reach my model: whoever runs me needs to look at its credentials."
+                }
+                FailureKind::InvalidRequest => "The model couldn't take that; it may be too long.",
+                FailureKind::TimedOut => "That took too long, so I stopped; please try again.",
+                FailureKind::Crashed => "Something broke while I was thinking; please try again.",
+            },
+            Self::DayBudget => "I've spent what I may spend in a day; I can go on after midnight UTC.",
             Self::Plugin => {
                 "Something is wrong with my code, so I can't answer; whoever runs me will find the reason in the log."
             }
             Self::GivenUp => "I was interrupted on this one several times and gave it up; please ask again.",
         };
         format!("{sentence} (turn {turn})")
+    }
+}
+
+/// What the room is shown while the agent works.
+pub(super) const WORKING: &str = "Working on it…";
+
+/// What the room is shown while the provider refuses; `kind` is the CLI's word for why.
+pub(super) fn retrying(kind: &str) -> &'static str {
+    match kind {
+        "rate_limit" => "I'm asking the model too much just now; I keep trying…",
+        "overloaded" => "The model is overloaded just now; I keep trying…",
+        _ => "The model doesn't answer just now; I keep trying…",
     }
 }
 
@@ -91,16 +109,30 @@ mod tests {
     #[test]
     fn every_sentence_is_short_and_names_the_turn() {
         let turn = TurnId::random();
-        for face in [
-            Face::Agent(FailureKind::TurnLimit),
-            Face::Agent(FailureKind::Auth),
-            Face::Agent(FailureKind::Crashed),
-            Face::Plugin,
-            Face::GivenUp,
-        ] {
+        let kinds = [
+            FailureKind::TurnLimit,
+            FailureKind::Budget,
+            FailureKind::Interrupted,
+            FailureKind::RateLimited,
+            FailureKind::Overloaded,
+            FailureKind::Auth,
+            FailureKind::InvalidRequest,
+            FailureKind::TimedOut,
+            FailureKind::Crashed,
+        ];
+        let agent = kinds.map(|kind| Face::Agent { kind, max_turns: 1000 });
+        for face in agent.into_iter().chain([Face::DayBudget, Face::Plugin, Face::GivenUp]) {
             let sentence = face.sentence(&turn);
             assert!(sentence.len() < 160, "{sentence}");
             assert!(sentence.ends_with(&format!("(turn {turn})")), "{sentence}");
         }
+    }
+
+    #[test]
+    fn the_turn_limit_is_told_with_how_far_it_went() {
+        let face = |max_turns| Face::Agent { kind: FailureKind::TurnLimit, max_turns };
+        let sentence = |max_turns| face(max_turns).sentence(&TurnId::random());
+        assert!(sentence(16).starts_with("I ran out of turns after 16 steps; say “continue”"));
+        assert!(sentence(1).starts_with("I ran out of turns after 1 step; say “continue”"));
     }
 }

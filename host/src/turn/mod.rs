@@ -10,12 +10,18 @@
 mod deliver;
 mod face;
 mod occasion;
+mod placeholder;
+mod progress;
 mod tools;
 
-use std::{pin::pin, sync::Arc};
+use std::{
+    collections::HashSet,
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use serde_json::json;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use uuid::Uuid;
@@ -24,22 +30,28 @@ pub use self::occasion::{Come, Occasion, Origin};
 use self::{
     deliver::{Delivered, Delivery, Errand, Posted},
     face::Face,
+    placeholder::{Placeholder, Spot},
+    progress::Show,
     tools::TurnTools,
 };
 use crate::{
     agent::{self, Report, Runner},
-    campfire::{Client, Outgoing, Target},
+    campfire::{Client, Outgoing, Target, attach},
     config::Bot,
     id::{BotName, LaneKey, RoomId, SessionId, Timestamp, TurnId},
     plugin::{
         Answer, CallError, Cause, Decision, Failure, FailureKind, Generation, Outcome, Part, Prompt, Reach,
         Roster, Services, TEXT_LIMIT, bounded,
     },
-    store::{Begun, End, JournalRow, Lease, OutboxPart, PartState, SessionChange, Store, StoreError},
+    store::{
+        Begun, End, JournalRow, Lease, NewEvent, OutboxPart, PartState, SessionChange, Store, StoreError,
+    },
 };
 
 /// How often an event is begun before it is given up: a message that brings the host down must not do so for ever.
 const ATTEMPTS: u32 = 3;
+/// A day, in milliseconds.
+const DAY: i64 = 24 * 60 * 60 * 1000;
 /// The reaction that says "seen, thinking".
 const SEEN: &str = "👀";
 
@@ -51,6 +63,8 @@ pub struct Turns {
     delivery: Delivery,
     /// What plugins can reach.
     services: Arc<Services>,
+    /// The bots whose credentials were refused and not taken since: the operator is told once.
+    locked_out: Mutex<HashSet<BotName>>,
 }
 
 /// How a turn went, as far as its lane is concerned.
@@ -88,17 +102,35 @@ impl Turns {
         timer_set: Arc<Notify>,
     ) -> Self {
         let services = Arc::new(Services::new(Arc::clone(&store), client.clone(), timer_set));
-        Self { store, roster, agents, delivery: Delivery::new(client), services }
+        let (delivery, locked_out) = (Delivery::new(client), Mutex::default());
+        Self { store, roster, agents, delivery, services, locked_out }
     }
 
-    /// Answers an event, and ends it, unless `stop` comes first or its Campfire can't be reached.
+    /// Answers an event, and ends it, unless `stop` comes first or its Campfire can't be reached. `interrupt` breaks off
+    /// what the agent does; the room is told.
     ///
     /// # Errors
     /// If the store fails or the lease is lost; the event stays unfinished.
-    pub async fn run(&self, lease: &Lease, begun: Begun, stop: CancellationToken) -> Result<Way, StoreError> {
+    pub async fn run(
+        &self,
+        lease: &Lease,
+        begun: Begun,
+        stop: CancellationToken,
+        interrupt: CancellationToken,
+    ) -> Result<Way, StoreError> {
         let turn = TurnId::random();
         let span = tracing::info_span!("turn", %turn, attempt = begun.attempt);
-        self.answer(lease, begun, &turn, &stop).instrument(span).await
+        self.answer(lease, begun, &turn, &stop, &interrupt).instrument(span).await
+    }
+
+    /// Whether it is a message that asks the bot to stop what it does in that room.
+    pub fn is_stop(&self, event: &NewEvent) -> bool {
+        let Some(seat) = self.roster.bot(event.lane.bot.as_str()) else { return false };
+        if seat.bot.stop_words.is_empty() {
+            return false;
+        }
+        let Ok(Occasion::Message(incoming)) = serde_json::from_str(&event.payload) else { return false };
+        seat.bot.stop_words.contains(&incoming.message.text.trim().to_lowercase())
     }
 
     /// Whether there is such a bot now.
@@ -125,6 +157,7 @@ impl Turns {
         begun: Begun,
         turn: &TurnId,
         stop: &CancellationToken,
+        interrupt: &CancellationToken,
     ) -> Result<Way, StoreError> {
         let started_at = Timestamp::now();
         let lane = &lease.lane;
@@ -154,8 +187,34 @@ impl Turns {
         let (mut answered, parts) = if resumed {
             (Answered::resumed(begun.verdict), begun.parts)
         } else {
+            let spot = Spot {
+                store: &*self.store,
+                lease,
+                event: begun.event,
+                client: self.delivery.client(),
+                target: &target,
+                trigger: occasion.trigger(),
+            };
+            let mut placeholder = Placeholder::noted(begun.note.as_deref());
+            let answered = async {
+                let mut answered = self
+                    .decide(
+                        &begun,
+                        &seat.bot,
+                        seat.generation.as_ref(),
+                        &occasion,
+                        &spot,
+                        &mut placeholder,
+                        turn,
+                        stop,
+                        interrupt,
+                    )
+                    .await?;
+                placeholder.give_way(&spot, &mut answered.parts).await;
+                Ok::<_, StoreError>(answered)
+            };
             let answered = tokio::select! {
-                answered = self.decide(&begun, &seat.bot, seat.generation.as_ref(), &occasion, &target, turn, stop) => answered,
+                answered = answered => answered?,
                 () = stop.cancelled() => return Ok(Way::Stopped),
             };
             if stop.is_cancelled() {
@@ -203,50 +262,112 @@ impl Turns {
         bot: &Bot,
         generation: Option<&Arc<Generation>>,
         occasion: &Occasion,
-        target: &Target,
+        spot: &Spot<'_>,
+        placeholder: &mut Placeholder,
         turn: &TurnId,
         stop: &CancellationToken,
-    ) -> Answered {
+        interrupt: &CancellationToken,
+    ) -> Result<Answered, StoreError> {
         let Some(generation) = generation else {
             if occasion.may_be_missed() {
-                return Answered::new(Vec::new(), "ignored");
+                return Ok(Answered::new(Vec::new(), "ignored"));
             }
             tracing::error!("the bot's plugin is not loaded; see the log of the start, or `hearth check`");
-            return Answered::face(Face::Plugin, turn, "plugin-missing");
+            return Ok(Answered::face(Face::Plugin, turn, "plugin-missing"));
         };
         if begun.tries > ATTEMPTS {
             tracing::error!("the event was begun {ATTEMPTS} times and never ended");
-            return Answered::face(Face::GivenUp, turn, "given-up").with(generation);
+            return Ok(Answered::face(Face::GivenUp, turn, "given-up").with(generation));
+        }
+        if begun.stopped {
+            let face = Face::Agent { kind: FailureKind::Interrupted, max_turns: bot.max_turns };
+            let stopped = Answered::face(face, turn, face::word(FailureKind::Interrupted));
+            return Ok(Answered { end: End::Done, ..stopped }.with(generation));
         }
         let cause = occasion.clone().cause(bot, begun.received_at);
         let reach = Reach {
             services: Arc::clone(&self.services),
             room: occasion.room(),
-            target: Some(target.clone()),
+            target: Some(spot.target.clone()),
             trigger: occasion.trigger(),
             received_at: begun.received_at,
         };
         let answered = match generation.decide(&reach, &cause).await {
             Err(error) => Answered::plugin_failed(&error, turn),
             Ok(Decision::Ignore) => Answered::new(Vec::new(), "ignored"),
-            Ok(Decision::Reply(parts)) => Answered::new(posts(parts), "replied"),
+            Ok(Decision::Reply(parts)) => Answered::new(posts(bot, parts), "replied"),
+            Ok(Decision::Ask(_)) if self.has_spent_the_day(bot).await? => {
+                Answered::face(Face::DayBudget, turn, "day-budget")
+            }
             Ok(Decision::Ask(prompt)) => {
                 let tools = TurnTools::of(generation, &reach, &cause, turn, &self.store);
+                let (watch, seen) = watch::channel(agent::Progress::default());
                 let request = agent::Request {
                     tools: tools.clone().map(|tools| tools as Arc<dyn agent::Tools>),
+                    watch: bot.progress_after.map(|_| watch),
+                    interrupt: interrupt.clone(),
                     ..request(begun, bot, occasion.room(), prompt)
                 };
-                let asked = self.agents.run(request, stop.clone());
-                let mut asked = pin!(asked);
-                let report = tokio::select! {
-                    report = &mut asked => report,
-                    () = self.seen(begun, occasion, target) => asked.await,
+                let over = CancellationToken::new();
+                let asked = async {
+                    let mut asked = pin!(self.agents.run(request, stop.clone()));
+                    let report = tokio::select! {
+                        report = &mut asked => report,
+                        () = self.seen(begun, occasion, spot.target) => asked.await,
+                    };
+                    over.cancel();
+                    report
                 };
-                let answered = formatted(generation, &reach, &cause, report, begun.session, turn).await;
+                let shown = async {
+                    let Some(after) = bot.progress_after else { return };
+                    let (reach, cause, may_tell) = (&reach, &cause, begun.attempt == 1);
+                    let show = Show { generation, reach, cause, spot, placeholder, seen, after, may_tell };
+                    show.run(&over).await;
+                };
+                let (report, ()) = tokio::join!(asked, shown);
+                self.count(bot, &report).await;
+                let mut answered = formatted(generation, &reach, &cause, report, begun.session, turn).await;
+                if interrupt.is_cancelled() && answered.outcome == face::word(FailureKind::Interrupted) {
+                    // It is what somebody wanted.
+                    answered.end = End::Done;
+                }
                 answered.with_tools(tools.as_deref())
             }
         };
-        answered.with(generation)
+        Ok(answered.with(generation))
+    }
+
+    /// Whether the bot has spent what it may today.
+    async fn has_spent_the_day(&self, bot: &Bot) -> Result<bool, StoreError> {
+        let Some(budget) = bot.budget_usd_day else { return Ok(false) };
+        let spent = self.store.spent(&bot.name, today()).await?;
+        if spent >= budget {
+            tracing::warn!(spent, budget, "the bot has spent its `budget-usd.day`");
+        }
+        Ok(spent >= budget)
+    }
+
+    /// Takes note of what a turn cost, and whether its credentials were refused.
+    async fn count(&self, bot: &Bot, report: &Report) {
+        if let (Some(_), Some(cost)) = (bot.budget_usd_day, report.usage.cost_usd.filter(|cost| *cost > 0.0))
+        {
+            // An answer that is there is not asked for again.
+            if let Err(error) = self.store.spend(&bot.name, today(), cost).await {
+                tracing::error!(%error, cost, "what a turn cost can't be counted");
+            }
+        }
+        let mut locked_out = self.locked_out.lock().unwrap_or_else(PoisonError::into_inner);
+        match report.outcome {
+            agent::Outcome::Auth if locked_out.insert(bot.name.clone()) => tracing::error!(
+                bot = %bot.name,
+                "the model's provider refuses the agent's credentials: set ANTHROPIC_API_KEY in Hearth's environment to a key \
+                 that is valid and paid for, or sign the agent in, and start Hearth again"
+            ),
+            agent::Outcome::Completed { .. } => {
+                locked_out.remove(&bot.name);
+            }
+            _ => {}
+        }
     }
 
     /// Shows that the message was seen, once. Nothing waits for it.
@@ -282,7 +403,7 @@ async fn formatted(
         }),
         Err(kind) => Outcome::Failed(Failure {
             kind,
-            sentence: Face::Agent(kind).sentence(turn),
+            sentence: Face::Agent { kind, max_turns: generation.bot.max_turns }.sentence(turn),
             attributes: Vec::new(),
         }),
     };
@@ -292,7 +413,7 @@ async fn formatted(
         Err(_) => End::Failed,
     };
     let mut answered = match generation.format_reply(reach, cause, &outcome).await {
-        Ok(formatted) => Answered { end, ..Answered::new(posts(formatted), word) },
+        Ok(formatted) => Answered { end, ..Answered::new(posts(&generation.bot, formatted), word) },
         Err(error) => Answered::plugin_failed(&error, turn),
     };
     if report.memory_lost {
@@ -405,12 +526,33 @@ fn request(begun: &Begun, bot: &Bot, room: RoomId, prompt: Prompt) -> agent::Req
         budget_usd: bot.budget_usd_turn,
         builtin_tools: bot.builtin_tools.clone(),
         tools: None,
+        watch: None,
+        interrupt: CancellationToken::new(),
     }
 }
 
+/// Today, in days since 1970, UTC.
+fn today() -> i64 {
+    Timestamp::now().0.div_euclid(DAY)
+}
+
 /// What the parts of an answer become on their way to the room.
-fn posts(parts: Vec<Part>) -> Vec<Outgoing> {
-    parts.into_iter().flat_map(Part::into_posts).collect()
+fn posts(bot: &Bot, parts: Vec<Part>) -> Vec<Outgoing> {
+    let mut posts = Vec::new();
+    for part in parts {
+        let attached = match (&part, bot.attach_over) {
+            (Part::Markdown(text), Some(over)) => attach(text, over),
+            _ => None,
+        };
+        match attached {
+            Some((text, files)) => {
+                posts.extend(Part::Markdown(text).into_posts());
+                posts.extend(files);
+            }
+            None => posts.extend(part.into_posts()),
+        }
+    }
+    posts
 }
 
 fn planned(contents: Vec<String>) -> Vec<OutboxPart> {

@@ -31,6 +31,8 @@ pub(super) const FLOOD: usize = 50_000;
 pub(super) const LONG_LINE: usize = 50 * 1024 * 1024;
 /// What `demo:stderr` writes, in bytes.
 pub(super) const COMPLAINTS: usize = 1024 * 1024;
+/// Paragraphs of `demo:stream`.
+const STREAMED: usize = 3;
 /// A turn limit and a budget to report when none was reached.
 const REPORTED_TURNS: u32 = 16;
 const REPORTED_BUDGET: f64 = 0.5;
@@ -175,6 +177,13 @@ impl<Out: Write, Complaints: Write> Conversation<Out, Complaints> {
             Some(Keyword::Slow(pause)) if self.wait(pause)? == Waited::Interrupted => {
                 return self.interrupted(&turn);
             }
+            Some(Keyword::Retry(pause)) => {
+                let line = self.lines.retry();
+                self.say(&line)?;
+                if self.wait(pause)? == Waited::Interrupted {
+                    return self.interrupted(&turn);
+                }
+            }
             Some(Keyword::Flood) => self.flood()?,
             Some(Keyword::Junk) => self.junk()?,
             Some(Keyword::LongLine) => {
@@ -189,6 +198,7 @@ impl<Out: Write, Complaints: Write> Conversation<Out, Complaints> {
         }
         let answer = match keyword {
             Some(Keyword::Big(count)) => words::paragraphs(count),
+            Some(Keyword::Stream(_)) => words::paragraphs(STREAMED),
             Some(Keyword::Tool) => {
                 turn.model_calls = 2;
                 match self.call_tools(&turn, text)? {
@@ -214,9 +224,16 @@ impl<Out: Write, Complaints: Write> Conversation<Out, Complaints> {
 
         let message_id = message_id();
         let line = self.lines.assistant(turn, &message_id, answer);
-        if self.partial_messages {
-            for event in self.lines.opening(&message_id, answer) {
-                self.say(&event)?;
+        let opening =
+            if self.partial_messages { self.lines.opening(&message_id, answer) } else { Vec::new() };
+        let pause = match keyword {
+            Some(Keyword::Stream(time)) => time / u32::try_from(opening.len().max(1)).unwrap_or(u32::MAX),
+            _ => Duration::ZERO,
+        };
+        for event in opening {
+            self.say(&event)?;
+            if !pause.is_zero() && self.wait(pause)? == Waited::Interrupted {
+                return self.interrupted(turn);
             }
         }
         self.say(&line)?;
@@ -302,6 +319,7 @@ impl<Out: Write, Complaints: Write> Conversation<Out, Complaints> {
     /// Waits as a turn does: an interrupt is heard, messages are held for the next turn, and the end of the input is no
     /// reason to hurry.
     fn wait(&mut self, pause: Duration) -> Result<Waited, End> {
+        self.stdout.flush()?;
         let until = Instant::now() + pause.min(self.longest_wait);
         loop {
             let left = until.saturating_duration_since(Instant::now());

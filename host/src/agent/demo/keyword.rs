@@ -40,6 +40,10 @@ pub(super) enum Keyword {
     Tool,
     /// Answers after that time.
     Slow(Duration),
+    /// Says its answer little by little, over that time.
+    Stream(Duration),
+    /// Reports for that time that the API refused and is asked again, then answers.
+    Retry(Duration),
     /// Answers with so many paragraphs.
     Big(usize),
 }
@@ -86,9 +90,11 @@ pub(super) const TOO_LONG: Refusal = Refusal {
 };
 
 /// Every keyword and what it does, for the list that `help` shows.
-pub(super) const LISTED: [(&str, &str); 19] = [
+pub(super) const LISTED: [(&str, &str); 21] = [
     ("demo:tool <name> <json>", "calls one of the bot's tools with that input and shows what it answers"),
     ("demo:slow=<ms>", "answers after that many milliseconds"),
+    ("demo:stream=<ms>", "answers little by little, over that many milliseconds"),
+    ("demo:retry=<ms>", "reports that the API is overloaded, and answers after that many milliseconds"),
     ("demo:big=<n>", "answers with n paragraphs"),
     ("demo:hang", "begins a turn and never ends it"),
     ("demo:hang-start", "never says anything"),
@@ -145,6 +151,8 @@ fn keyword(word: &str) -> Option<Keyword> {
         ("auth", None) => Keyword::Refusal(&AUTH),
         ("too-long", None) => Keyword::Refusal(&TOO_LONG),
         ("slow", Some(milliseconds)) => Keyword::Slow(Duration::from_millis(milliseconds)),
+        ("stream", Some(milliseconds)) => Keyword::Stream(Duration::from_millis(milliseconds)),
+        ("retry", Some(milliseconds)) => Keyword::Retry(Duration::from_millis(milliseconds)),
         ("big", Some(paragraphs)) => {
             Keyword::Big(usize::try_from(paragraphs).unwrap_or(usize::MAX).clamp(1, MOST_PARAGRAPHS))
         }

@@ -187,6 +187,21 @@ impl Lines {
         .collect()
     }
 
+    /// The API has refused, and will be asked again.
+    pub(super) fn retry(&self) -> Value {
+        json!({
+            "type": "system",
+            "subtype": "api_retry",
+            "attempt": 1,
+            "max_retries": 10,
+            "retry_delay_ms": 500,
+            "error_status": 529,
+            "error": "overloaded",
+            "session_id": self.session,
+            "uuid": Uuid::new_v4(),
+        })
+    }
+
     fn stream_event(&self, message_id: &str, event: &Value) -> Value {
         json!({
             "type": "stream_event",

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::{Client, RequestError, Target};
+use crate::id::MessageId;
 
 /// How long it is taken for granted that a Campfire can or can't do something.
 const KNOWN_FOR: Duration = Duration::from_hours(1);
@@ -106,17 +107,42 @@ impl Client {
         if known == Some(true) {
             return Err(gone);
         }
+        match self.find_out(target, feature, method, at, deadline).await? {
+            Some(false) => Err(RequestError::Unsupported(feature)),
+            Some(true) | None => Err(gone),
+        }
+    }
+
+    /// Whether this Campfire can edit messages; none if that can't be found out now. Touches no message.
+    pub async fn can_edit(&self, target: &Target) -> Option<bool> {
+        let known = self.features.has(&target.base, Feature::Editing, Instant::now());
+        if known.is_some() {
+            return known;
+        }
+        let at = |target: &Target| target.message(MessageId(1));
+        let found = self.find_out(target, Feature::Editing, Method::PATCH, at, self.deadline()).await;
+        found.ok().flatten()
+    }
+
+    /// Asks as a stranger, and learns from the answer.
+    async fn find_out(
+        &self,
+        target: &Target,
+        feature: Feature,
+        method: Method,
+        at: impl Fn(&Target) -> Result<Url, RequestError>,
+        deadline: Instant,
+    ) -> Result<Option<bool>, RequestError> {
         let stranger = Target { bot_key: NOBODY.into(), ..target.clone() };
         let answer = self.send(&stranger, method, at(&stranger)?, deadline, |request| request).await;
-        let Some(has) = answer.ok().and_then(|answer| is_there(answer.status())) else {
-            return Err(gone);
-        };
-        self.features.learn(&target.base, feature, has, Instant::now());
-        if has {
-            return Err(gone);
+        let has = answer.ok().and_then(|answer| is_there(answer.status()));
+        if let Some(has) = has {
+            self.features.learn(&target.base, feature, has, Instant::now());
+            if !has {
+                tracing::info!(campfire = %target.base, "this Campfire is too old for {feature}");
+            }
         }
-        tracing::info!(campfire = %target.base, "this Campfire is too old for {feature}");
-        Err(RequestError::Unsupported(feature))
+        Ok(has)
     }
 }
 

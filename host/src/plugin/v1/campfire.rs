@@ -162,6 +162,14 @@ impl Seat<'_> {
             Outgoing::File { name, media_type, content } => {
                 client.post_file(target, name, media_type, content.clone()).await?
             }
+            Outgoing::Edit { message, html } => {
+                client.edit(target, *message, html).await?;
+                Some(*message)
+            }
+            Outgoing::Remove { message } => {
+                client.remove(target, *message).await?;
+                None
+            }
             Outgoing::Boost(text) => {
                 let message = self.reach.trigger.ok_or_else(|| {
                     invalid("this turn is about no message; use `boost` with a message's id".to_owned())

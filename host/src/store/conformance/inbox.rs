@@ -1,7 +1,7 @@
 //! Events: acceptance, order, attempts.
 
 use super::*;
-use crate::store::DUPLICATE_WINDOW;
+use crate::store::{DUPLICATE_WINDOW, Stopping};
 
 pub(in crate::store) async fn an_event_is_begun_with_what_it_was_accepted_with(store: &dyn Store) {
     let event = message(1);
@@ -137,4 +137,31 @@ pub(in crate::store) async fn what_waits_too_long_for_a_bot_that_is_gone_is_give
     assert_eq!(answer_next(store, &lease).await, None);
     let lease = take(store, &lane("here", 1)).await;
     assert_eq!(answer_next(store, &lease).await, Some("message 1".to_owned()));
+}
+
+pub(in crate::store) async fn who_asks_a_lane_to_stop_stops_its_oldest_event_once(store: &dyn Store) {
+    let (first, second, stop) = (message(1), message(2), message(3));
+    accept(store, &first).await;
+    accept(store, &second).await;
+    let lease = take(store, &first.lane).await;
+    assert!(!store.begin(&lease, NOW).await.unwrap().unwrap().stopped);
+
+    let again = NewEvent { id: EventId::new(), ..stop.clone() };
+    assert_eq!(store.ask_to_stop(stop).await.unwrap(), Stopping::Stopped(first.id));
+    assert_eq!(store.ask_to_stop(again.clone()).await.unwrap(), Stopping::Duplicate);
+    assert_eq!(accept(store, &again).await, Acceptance::Duplicate);
+
+    assert!(store.begin(&lease, NOW).await.unwrap().unwrap().stopped);
+    finish(store, &lease, first.id, NOW).await;
+    let next = store.begin(&lease, NOW).await.unwrap().unwrap();
+    assert_eq!((next.event, next.stopped), (second.id, false));
+    finish(store, &lease, second.id, NOW).await;
+    assert_eq!(answer_next(store, &lease).await, None, "who asked has ended");
+}
+
+pub(in crate::store) async fn a_lane_with_nothing_to_do_has_nothing_to_stop(store: &dyn Store) {
+    let stop = message(1);
+    accept(store, &message_in(lane("a", 2), 2)).await;
+    assert_eq!(store.ask_to_stop(stop.clone()).await.unwrap(), Stopping::Idle);
+    assert_eq!(accept(store, &stop).await, Acceptance::Fresh, "it is a message like any other");
 }

@@ -34,6 +34,8 @@ macro_rules! conformance {
                 lanes_with_unfinished_events_are_listed_oldest_first
                 ids_of_any_size_come_back_unchanged
                 what_waits_too_long_for_a_bot_that_is_gone_is_given_up
+                who_asks_a_lane_to_stop_stops_its_oldest_event_once
+                a_lane_with_nothing_to_do_has_nothing_to_stop
             }
             rooms {
                 a_message_that_arrived_is_not_taken_as_missed
@@ -57,6 +59,7 @@ macro_rules! conformance {
                 another_answer_is_refused_once_one_was_recorded
                 parts_are_marked_in_order
                 a_part_that_was_not_sent_is_known_as_such
+                a_note_is_kept_until_the_answer_is_recorded
                 only_a_running_event_of_the_lane_takes_parts_and_an_end
                 the_conversation_is_known_from_the_moment_the_answer_is_recorded
             }
@@ -109,6 +112,7 @@ macro_rules! conformance {
                 a_conversation_lasts_until_it_expires_or_is_forgotten
                 the_journal_is_read_newest_first_and_by_bot
                 tool_calls_are_kept_by_turn_in_their_order
+                what_was_spent_is_counted_by_bot_and_day
                 a_sweep_removes_what_is_old_and_keeps_what_is_needed
                 messages_and_the_journal_are_kept_each_for_its_own_time
                 a_sweep_does_a_bounded_amount_of_work

@@ -119,3 +119,17 @@ pub(in crate::store) async fn the_conversation_is_known_from_the_moment_the_answ
     store.record_parts(&lease, event, vec!["one".to_owned()], End::Done, set).await.unwrap();
     assert_eq!(store.begin(&lease, NOW).await.unwrap().unwrap().session, Some(session(5)));
 }
+
+pub(in crate::store) async fn a_note_is_kept_until_the_answer_is_recorded(store: &dyn Store) {
+    let (lease, Begun { event, note, .. }) = running(store).await;
+    assert_eq!(note, None);
+    for note in ["one", "two"] {
+        store.note(&lease, event, note).await.unwrap();
+        assert_eq!(store.begin(&lease, NOW).await.unwrap().unwrap().note.as_deref(), Some(note));
+    }
+    record(store, &lease, event, &["one"]).await.unwrap();
+    assert_eq!(store.begin(&lease, NOW).await.unwrap().unwrap().note, None);
+
+    let stale = Lease { token: lease.token - 1, ..lease };
+    assert!(matches!(store.note(&stale, event, "three").await, Err(StoreError::LeaseLost(_))));
+}

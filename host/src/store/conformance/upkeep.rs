@@ -165,3 +165,13 @@ pub(in crate::store) async fn a_store_that_works_answers_a_ping(store: &dyn Stor
     store.ping().await.unwrap();
     store.ping().await.unwrap();
 }
+
+pub(in crate::store) async fn what_was_spent_is_counted_by_bot_and_day(store: &dyn Store) {
+    for (bot, day, usd) in [("a", 7, 0.25), ("a", 7, 0.5), ("a", 8, 1.0), ("b", 7, 2.0)] {
+        store.spend(&bot.into(), day, usd).await.unwrap();
+    }
+    for (bot, day, usd) in [("a", 7, 0.75), ("a", 8, 1.0), ("b", 7, 2.0), ("b", 8, 0.0)] {
+        let spent = store.spent(&bot.into(), day).await.unwrap();
+        assert!((spent - usd).abs() < 1e-9, "{bot} on day {day}: {spent}");
+    }
+}

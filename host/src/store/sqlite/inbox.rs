@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use super::{
     super::{DUPLICATE_WINDOW, Source},
-    Acceptance, Begun, End, JournalRow, Lease, NewEvent, SessionChange, StoreError, journal, lanes, outbox,
-    pauses, rooms, sessions,
+    Acceptance, Begun, End, JournalRow, Lease, NewEvent, SessionChange, Stopping, StoreError, journal, lanes,
+    outbox, pauses, rooms, sessions,
 };
 use crate::id::{BotName, EventId, LaneKey, MessageId, Timestamp};
 
@@ -26,7 +26,7 @@ pub(super) const COUNT_UNFINISHED: &str = "SELECT count(*) FROM
     (SELECT 1 FROM event WHERE bot = ?1 AND room = ?2 AND ended_at IS NULL LIMIT ?3)";
 /// The lane's oldest unfinished event.
 pub(super) const FIND_OLDEST: &str =
-    "SELECT sequence, id, attempt, earlier, payload, received_at, verdict FROM event
+    "SELECT sequence, id, attempt, earlier, payload, received_at, verdict, note, stopped FROM event
     WHERE bot = ?1 AND room = ?2 AND ended_at IS NULL ORDER BY sequence LIMIT 1";
 /// The lanes that have unfinished events and are not paused.
 pub(super) const FIND_LANES: &str = "SELECT bot, room FROM event
@@ -81,6 +81,28 @@ pub(super) fn unheard(
         }
     }
     Ok(unheard)
+}
+
+/// See [`Store::ask_to_stop`](super::Store::ask_to_stop).
+pub(super) fn ask_to_stop(connection: &Connection, event: &NewEvent) -> Result<Stopping, StoreError> {
+    rooms::heard(connection, event)?;
+    if is_known(connection, event)? {
+        return Ok(Stopping::Duplicate);
+    }
+    let lane = &event.lane;
+    let oldest = connection
+        .prepare_cached(FIND_OLDEST)?
+        .query_row(params![lane.bot.as_str(), lane.room.0.cast_signed()], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get(1)?))
+        })
+        .optional()?;
+    let Some((sequence, id)) = oldest else { return Ok(Stopping::Idle) };
+    connection.prepare_cached("UPDATE event SET stopped = 1 WHERE sequence = ?1")?.execute([sequence])?;
+    insert(connection, event, true)?;
+    connection
+        .prepare_cached("UPDATE event SET state = 'done', ended_at = received_at WHERE id = ?1")?
+        .execute([event.id.0.as_bytes()])?;
+    Ok(Stopping::Stopped(EventId(Uuid::from_bytes(id))))
 }
 
 /// Adds an event, to run or for the record.
@@ -171,11 +193,27 @@ pub(super) fn begin(
         session: sessions::of_lane(connection, lane, now)?,
         parts: outbox::parts(connection, sequence)?,
         verdict: verdict.map(|verdict| end(&verdict)),
+        note: row.get(7)?,
+        stopped: row.get(8)?,
     };
     connection
         .prepare_cached("UPDATE event SET state = 'running', attempt = ?2 WHERE sequence = ?1")?
         .execute(params![sequence, attempt])?;
     Ok(Some(begun))
+}
+
+/// See [`Store::note`](super::Store::note).
+pub(super) fn note(
+    connection: &Connection,
+    lease: &Lease,
+    event: EventId,
+    note: &str,
+) -> Result<(), StoreError> {
+    let sequence = running(connection, lease, event)?;
+    connection
+        .prepare_cached("UPDATE event SET note = ?2 WHERE sequence = ?1")?
+        .execute(params![sequence, note])?;
+    Ok(())
 }
 
 /// See [`Store::finish`](super::Store::finish).

@@ -29,7 +29,7 @@ pub(super) fn record(
         insert.execute(params![sequence, position, content])?;
     }
     connection
-        .prepare_cached("UPDATE event SET verdict = ?2 WHERE sequence = ?1")?
+        .prepare_cached("UPDATE event SET verdict = ?2, note = NULL WHERE sequence = ?1")?
         .execute(params![sequence, inbox::word(verdict)])?;
     sessions::change(connection, &lease.lane, session)
 }

@@ -79,7 +79,7 @@ pub(super) fn retry(connection: &Connection, event: EventId, anyway: bool) -> Re
     connection.execute_batch("PRAGMA defer_foreign_keys = ON")?;
     let last: i64 = connection.query_row(
         "UPDATE event SET sequence = (SELECT max(sequence) + 1 FROM event), state = 'waiting',
-            ended_at = NULL, earlier = attempt WHERE sequence = ?1 RETURNING sequence",
+            ended_at = NULL, earlier = attempt, note = NULL, stopped = 0 WHERE sequence = ?1 RETURNING sequence",
         [sequence],
         |row| row.get(0),
     )?;
