@@ -19,6 +19,10 @@ impl PartialEq for Bot {
             builtin_tools,
             max_turns,
             budget_usd_turn,
+            budget_usd_day,
+            progress_after,
+            stop_words,
+            attach_over,
             session_ttl,
             grants,
             http,
@@ -37,6 +41,10 @@ impl PartialEq for Bot {
             && *builtin_tools == other.builtin_tools
             && *max_turns == other.max_turns
             && *budget_usd_turn == other.budget_usd_turn
+            && *budget_usd_day == other.budget_usd_day
+            && *progress_after == other.progress_after
+            && *stop_words == other.stop_words
+            && *attach_over == other.attach_over
             && *session_ttl == other.session_ttl
             && *grants == other.grants
             && *http == other.http
