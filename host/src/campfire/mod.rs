@@ -11,6 +11,7 @@
 
 mod addressed;
 mod client;
+mod likeness;
 mod markdown;
 mod occurrence;
 mod outgoing;
@@ -25,7 +26,7 @@ mod tree;
 
 pub use self::{
     addressed::addressed,
-    client::{Client, ClientError, Feature, Page, PastMessage, RequestError, Span, Target},
+    client::{Client, ClientError, Feature, Page, PastMessage, RequestError, Span, Target, bot_of},
     occurrence::Happened,
     outgoing::Outgoing,
     payload::{Incoming, PayloadError, Person, Place, Said, Webhook, parse},
