@@ -26,7 +26,7 @@ use crate::{
     causes::with_causes,
     config::{Config, StoreLocation},
     id::{HostId, Timestamp},
-    lane::Lanes,
+    lane::{Hops, Lanes},
     missed::Missed,
     operator::{self, Operator, Socket},
     plugin::{LoadError, Loader, Roster, Seat},
@@ -36,8 +36,9 @@ use crate::{
     webhook::{self, Door},
 };
 
-/// How often old rows are removed.
+/// How often old rows are removed, and how soon it is tried again if that failed: on a full disk it helps.
 const SWEEPS: Duration = Duration::from_hours(1);
+const SWEEP_PAUSE: Duration = Duration::from_mins(1);
 /// How long another process may have the store at the start: a host that is about to end, or an operator's command.
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
 /// The pause before the store is tried again.
@@ -80,6 +81,7 @@ pub struct Hearth {
     store: Arc<dyn Store>,
     roster: Arc<Roster>,
     lanes: Lanes,
+    hops: Hops,
     loader: Loader,
     client: Client,
     /// Told when a plugin sets a timer.
@@ -89,18 +91,16 @@ pub struct Hearth {
 }
 
 impl Hearth {
-    /// Opens the store, finds the agent, and lines up what was accepted and not finished.
+    /// Opens the store, and lines up what was accepted and not finished.
     ///
     /// # Errors
-    /// If the store, the agent or the plugin engine can't be used.
+    /// If the store or the plugin engine can't be used.
     pub async fn start(config: Config) -> Result<Self, ServeError> {
         own_folder(&config.host.data_dir)?;
         let StoreLocation::Sqlite(path) = &config.store;
         let store: Arc<dyn Store> = Arc::new(open(path).await?);
         let operator = operator_socket(&config.host.data_dir);
-        let agents = Runner::new(config.agent.clone(), config.host.data_dir.clone())?;
-        agents.clear_leftovers().await;
-        tracing::info!(version = %agents.version().await?, "the agent is there");
+        let agents = Arc::new(Runner::new(config.agent.clone(), config.host.data_dir.clone())?);
         let loader = Loader::new().map_err(ServeError::Engine)?;
         let roster = Arc::new(Roster::default());
         for bot in config.bots.values() {
@@ -110,6 +110,7 @@ impl Hearth {
         let timer_set = Arc::new(Notify::new());
         let client = Client::new(config.campfire.timeout)?;
         let host = &config.host;
+        let hops = Hops { roster: Arc::clone(&roster), client: client.clone(), budget: host.bot_hops };
         let turns = Turns::new(
             Arc::clone(&store),
             Arc::clone(&roster),
@@ -126,7 +127,7 @@ impl Hearth {
         for lane in left {
             lanes.wake(lane);
         }
-        Ok(Self { config, store, roster, lanes, loader, client, timer_set, operator })
+        Ok(Self { config, store, roster, lanes, hops, loader, client, timer_set, operator })
     }
 
     /// The bots, to see what runs.
@@ -140,20 +141,24 @@ impl Hearth {
     }
 
     /// Takes webhooks on `listener` until `shutdown` and the end of the turns that run then: they get the configured
-    /// grace, or less if `hurry` comes. Messages are taken from the start; turns begin when the plugins are loaded,
-    /// which may take longer than Campfire waits. A plugin that can't be loaded is no reason not to run: the other bots
-    /// do, and that one says in its rooms that something is wrong with its code.
+    /// grace, or less if `hurry` comes. Messages are taken from the start; turns begin when the agent is found and the
+    /// plugins are loaded, which may take longer than Campfire waits. A plugin that can't be loaded is no reason not to
+    /// run: the other bots do, and that one says in its rooms that something is wrong with its code.
+    ///
+    /// # Errors
+    /// If the agent does not fit. What was accepted waits for a host whose agent does.
     pub async fn serve(
         self,
         listener: TcpListener,
         shutdown: impl Future<Output = ()>,
         hurry: impl Future<Output = ()>,
-    ) {
+    ) -> Result<(), ServeError> {
         let host = &self.config.host;
         let (refused, rooms) = mpsc::channel(MISSED);
         let door = Arc::new(Door {
             roster: Arc::clone(&self.roster),
             inbox: Arc::new(self.lanes.clone()),
+            hops: self.hops.clone(),
             max_body: host.max_body,
             missed: refused,
         });
@@ -161,6 +166,7 @@ impl Hearth {
             store: Arc::clone(&self.store),
             roster: Arc::clone(&self.roster),
             lanes: self.lanes.clone(),
+            hops: self.hops.clone(),
             client: self.client.clone(),
             max_body: host.max_body,
             caught_up: CancellationToken::new(),
@@ -173,9 +179,16 @@ impl Hearth {
         let plugins = async {
             let mut missed_read = pin!(missed.run(rooms));
             let caught_up = timeout(MISSED_PATIENCE, missed.caught_up.cancelled());
-            let ready = async { tokio::join!(load_all(&self.loader, &self.config, &self.roster), caught_up) };
+            let loaded = async {
+                let _ = tokio::join!(load_all(&self.loader, &self.config, &self.roster), caught_up);
+                Ok(())
+            };
+            let ready = async { tokio::try_join!(self.lanes.agents_ready(), loaded) };
             tokio::select! {
-                _ = ready => {}
+                ready = ready => match ready {
+                    Ok((version, ())) => tracing::info!(%version, "the agent is there"),
+                    Err(error) => return error,
+                },
                 // Ends with the door, which outlives this.
                 () = &mut missed_read => {}
             }
@@ -189,19 +202,21 @@ impl Hearth {
                 takes: alarm::takes_timers,
             };
             tokio::join!(reload::watch(&self.loader, &self.roster), alarm.run(), missed_read);
+            std::future::pending().await
         };
         let turns_over = CancellationToken::new();
         let turns = async {
-            tokio::select! {
-                () = shutdown => {}
-                // Ends with the turns: there is nothing left to load for.
-                () = plugins => {}
-            }
+            let served = tokio::select! {
+                () = shutdown => Ok(()),
+                // Else it ends with the turns: there is nothing left to load for.
+                error = plugins => Err(error),
+            };
             tracing::info!("closing: no more turns begin, running ones may end");
             self.lanes.close(host.shutdown_grace, hurry).await;
             turns_over.cancel();
+            served
         };
-        tokio::join!(turns, webhook::serve(door, listener, turns_over.cancelled()));
+        let (served, ()) = tokio::join!(turns, webhook::serve(door, listener, turns_over.cancelled()));
         ended.cancel();
         let _ = sweeper.await;
         if let Some(operator) = operator {
@@ -209,6 +224,7 @@ impl Hearth {
             let _ = operator.await;
         }
         self.store.close().await;
+        Ok(served?)
     }
 
     fn operator(&self) -> Operator {
@@ -269,6 +285,7 @@ async fn load_all(loader: &Loader, config: &Config, roster: &Roster) {
 async fn sweep(store: Arc<dyn Store>, events: Duration, journal: Duration, ended: CancellationToken) {
     loop {
         let now = Timestamp::now();
+        let mut pause = SWEEPS;
         let keep = Horizon { events: now.before(events), journal: now.before(journal) };
         match store.sweep(keep, now).await {
             Ok(Swept { rows: 0, bytes: 0 }) => {}
@@ -278,10 +295,13 @@ async fn sweep(store: Arc<dyn Store>, events: Duration, journal: Duration, ended
                     continue;
                 }
             }
-            Err(error) => tracing::warn!(%error, "old rows could not be removed"),
+            Err(error) => {
+                tracing::warn!(%error, "old rows could not be removed");
+                pause = SWEEP_PAUSE;
+            }
         }
         tokio::select! {
-            () = tokio::time::sleep(SWEEPS) => {}
+            () = tokio::time::sleep(pause) => {}
             () = ended.cancelled() => return,
         }
     }

@@ -9,7 +9,7 @@ use hearth::{
     lane::Lanes,
     playground::{Message, Options, Playground},
     plugin::Roster,
-    serve::Hearth,
+    serve::{Hearth, ServeError},
     stage::{ANY, Page, Stage},
     store::{JournalRow, SqliteStore, Store},
 };
@@ -48,7 +48,7 @@ struct Host {
     lanes: Lanes,
     roster: Arc<Roster>,
     ended: CancellationToken,
-    task: JoinHandle<()>,
+    task: JoinHandle<Result<(), ServeError>>,
 }
 
 impl World {
@@ -108,7 +108,7 @@ impl World {
     pub async fn stop(&mut self) {
         let host = self.host.take().expect("the host runs");
         host.ended.cancel();
-        host.task.await.expect("the host ends well");
+        host.task.await.expect("the host ends well").expect("its agent fits");
     }
 
     /// Campfire goes away: nothing can be posted. What people say still reaches the host.

@@ -73,6 +73,7 @@ mod tests {
             text: text.into(),
             html: html.map(str::to_owned),
             created_at: Timestamp(0),
+            by_bot: false,
         }
     }
 

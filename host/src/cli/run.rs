@@ -42,7 +42,7 @@ pub(super) async fn run(config: Config, passed: Option<Passed>) -> Result<ExitCo
         shutdown.await;
         activation::notify(State::Stopping);
     };
-    hearth.serve(listener, shutdown, hurry).await;
+    hearth.serve(listener, shutdown, hurry).await.into_diagnostic()?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -62,8 +62,9 @@ pub(super) async fn dev(config: Config) -> Result<ExitCode, Report> {
         stage.page.address,
     ));
     let (shutdown, hurry) = signals()?;
-    hearth.serve(stage.webhooks, shutdown, hurry).await;
+    let served = hearth.serve(stage.webhooks, shutdown, hurry).await;
     stage.playground.close();
+    served.into_diagnostic()?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,7 +1,7 @@
 //! Events: acceptance, order, attempts.
 
 use super::*;
-use crate::store::DUPLICATE_WINDOW;
+use crate::store::{DUPLICATE_WINDOW, End, SessionChange, StoreError};
 
 pub(in crate::store) async fn an_event_is_begun_with_what_it_was_accepted_with(store: &dyn Store) {
     let event = message(1);
@@ -123,4 +123,25 @@ pub(in crate::store) async fn ids_of_any_size_come_back_unchanged(store: &dyn St
     let lease = take(store, &lane).await;
     assert!(answer_next(store, &lease).await.is_some());
     assert_eq!(store.journal(None, 1).await.unwrap()[0].lane, lane);
+}
+
+pub(in crate::store) async fn what_was_broken_off_was_no_try(store: &dyn Store) {
+    accept(store, &message(1)).await;
+    let lease = take(store, &lane("a", 1)).await;
+    for attempt in 1..=5 {
+        let begun = store.begin(&lease, NOW).await.unwrap().unwrap();
+        assert_eq!((begun.attempt, begun.tries, begun.retries), (attempt, 1, 0));
+        store.break_off(&lease, begun.event).await.unwrap();
+    }
+    let event = store.begin(&lease, NOW).await.unwrap().unwrap().event;
+    let begun = store.begin(&lease, NOW).await.unwrap().unwrap();
+    assert_eq!((begun.attempt, begun.tries), (7, 2), "a crash is a try");
+
+    let row = journal_row(&lease, event, NOW);
+    store.finish(&lease, event, End::Failed, SessionChange::Keep, row).await.unwrap();
+    let late = store.break_off(&lease, event).await;
+    assert!(matches!(late, Err(StoreError::OutOfStep { .. })), "{late:?}");
+    store.retry(event, false).await.unwrap();
+    let begun = store.begin(&lease, NOW).await.unwrap().unwrap();
+    assert_eq!((begun.attempt, begun.tries, begun.retries), (8, 1, 1));
 }
