@@ -287,6 +287,7 @@ fn event(lane: LaneKey, come: Come, version: u64, now: Timestamp) -> NewEvent {
         payload: serde_json::to_string(&Occasion::Timer(come)).unwrap_or_default(),
         received_at: now,
         source: Source::Other,
+        hop: None,
     }
 }
 

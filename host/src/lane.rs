@@ -14,9 +14,13 @@
 //!   the lane is woken.
 //! - Who asks a lane to stop does not wait in it: what runs is broken off, or what is next in line is answered with that.
 //!   With nothing to stop it is a message like any other.
+//! - Bots that answer each other are stopped, and the room is told ([`Hops`]).
+//! - Events that wait for the store are bounded too ([`ACCEPTS`]): one more is refused at once.
 //! - A paused lane (see [`store::Oversight`](crate::store::Oversight)) takes messages and runs none. The room is told
 //!   nothing about that, only, as ever, when the lane is full. [`Lanes::wake`] wakes it when it may go on; an answer that
 //!   waits for its Campfire waits for that too.
+
+mod hops;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -37,15 +41,18 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
 use crate::{
+    agent::{AgentError, CliVersion},
     id::{BotName, EventId, HostId, LaneKey, Timestamp},
     store::{Acceptance, Begun, Due, Fired, Lease, NewEvent, Release, Stopping, Store, StoreError},
-    turn::{Turns, Way},
+    turn::{PAUSES, Turns, Way},
 };
+
+pub use self::hops::Hops;
 
 /// How long a lane stays ours without a word from us.
 const LEASE: Duration = Duration::from_secs(30);
-/// The first and the longest pause before what did not go is tried again.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+/// How many events may wait for the store to take them, each in memory.
+const ACCEPTS: usize = 1024;
 
 /// The lanes of this host. Cheap to clone.
 #[derive(Clone)]
@@ -58,6 +65,8 @@ struct Inner {
     /// How many unfinished events a lane may have.
     queue_limit: u32,
     in_flight: Semaphore,
+    /// Events on their way into the store.
+    accepts: Arc<Semaphore>,
     known: Mutex<Known>,
     /// How many are active; told under the lock.
     count: watch::Sender<usize>,
@@ -125,6 +134,7 @@ impl Lanes {
             turns,
             queue_limit,
             in_flight: Semaphore::new(in_flight),
+            accepts: Arc::new(Semaphore::new(ACCEPTS)),
             known: Mutex::default(),
             count: watch::Sender::new(0),
             tasks: TaskTracker::new(),
@@ -143,12 +153,17 @@ impl Lanes {
     /// Takes an event into the inbox, durably, and has its lane answer it. Dropping the future does not undo that.
     ///
     /// # Errors
-    /// If the store could not take it; then nothing happens.
+    /// If the store could not take it, or too many wait for it; then nothing happens.
     pub async fn accept(&self, event: NewEvent) -> Result<Acceptance, StoreError> {
         let lanes = self.clone();
+        // The semaphore is never closed: an error says that none is free.
+        let permit = Arc::clone(&self.0.accepts)
+            .try_acquire_owned()
+            .map_err(|_| StoreError::Unavailable(format!("{ACCEPTS} messages wait for it already").into()))?;
         // A task of its own: the store commits even if the caller gives up, and then the lane must know. None that the
         // close waits for: messages may come for as long as that takes.
         let accepted = tokio::spawn(async move {
+            let _permit = permit;
             let lane = event.lane.clone();
             if lanes.0.turns.is_stop(&event) {
                 match lanes.0.store.ask_to_stop(event.clone()).await? {
@@ -166,6 +181,7 @@ impl Lanes {
                 Acceptance::Fresh => lanes.wake(lane),
                 Acceptance::Duplicate => tracing::info!(%lane, "a repeated delivery was passed over"),
                 Acceptance::Refused => lanes.overflow(lane),
+                Acceptance::Looping { tell } => lanes.looping(lane, tell),
             }
             Ok(acceptance)
         });
@@ -232,12 +248,39 @@ impl Lanes {
         if !self.0.closing.is_cancelled() && self.0.known().told_full.insert(lane.clone()) {
             let inner = Arc::clone(&self.0);
             self.0.tasks.spawn(async move {
+                let told = tokio::select! {
+                    told = inner.turns.tell_full(&lane) => told,
+                    () = inner.stopping.cancelled() => false,
+                };
+                if !told {
+                    // The next one that is refused may be told.
+                    inner.known().told_full.remove(&lane);
+                }
+            });
+        }
+    }
+
+    /// A message of a bot was left out, since bots answer each other without end. `tell` says that it is the first.
+    fn looping(&self, lane: LaneKey, tell: bool) {
+        metrics::counter!("hearth_loops_cut_total", "bot" => lane.bot.to_string()).increment(1);
+        tracing::warn!(%lane, "bots answer each other here; the message was left out until a person writes");
+        if tell && !self.0.closing.is_cancelled() {
+            let inner = Arc::clone(&self.0);
+            self.0.tasks.spawn(async move {
                 tokio::select! {
-                    () = inner.turns.tell_full(&lane) => {}
+                    _ = inner.turns.tell_looping(&lane) => {}
                     () = inner.stopping.cancelled() => {}
                 }
             });
         }
+    }
+
+    /// Makes agents ready: see [`Turns::agents_ready`].
+    ///
+    /// # Errors
+    /// If the agent's command does not fit.
+    pub async fn agents_ready(&self) -> Result<CliVersion, AgentError> {
+        self.0.turns.agents_ready().await
     }
 
     /// How many messages were refused since the start.

@@ -29,7 +29,7 @@ use crate::{
     causes::with_causes,
     config::Bot,
     id::{EventId, MessageId, Timestamp},
-    lane::Lanes,
+    lane::{Hops, Lanes},
     plugin::Roster,
     store::{Acceptance, KnownRoom, NewEvent, Source, Store, StoreError},
     turn::{self, Occasion},
@@ -59,6 +59,8 @@ pub struct Missed {
     pub roster: Arc<Roster>,
     /// Where what is found goes.
     pub lanes: Lanes,
+    /// Tells messages of bots from those of people.
+    pub hops: Hops,
     /// The way to Campfire.
     pub client: Client,
     /// The largest message that is taken, in bytes, as for those that arrive.
@@ -233,6 +235,7 @@ impl Missed {
         let content_hash = incoming.content_hash();
         incoming.redact(bot.bot_key.as_ref().map_or("", ExposeSecret::expose_secret));
         let (message, kind) = (incoming.message.id, incoming.kind.clone());
+        let hop = self.hops.of(bot, incoming.user.id);
         let payload = serde_json::to_string(&Occasion::Message(incoming)).ok()?;
         if payload.len() > self.max_body {
             tracing::warn!(lane = %room.lane, %message, limit = self.max_body, "a message that never arrived is too large; raise `max-body` in [host] if it should be taken");
@@ -247,6 +250,7 @@ impl Missed {
             payload,
             received_at: Timestamp::now(),
             source: Source::History,
+            hop,
         })
     }
 }

@@ -25,7 +25,7 @@ use crate::{
     campfire::{Client, ClientError},
     config::{Config, StoreLocation},
     id::{HostId, LaneKey, Timestamp},
-    lane::Lanes,
+    lane::{Hops, Lanes},
     missed::Missed,
     operator::{self, Operator, Running, Socket},
     plugin::{LoadError, Loader, Roster, Seat},
@@ -35,8 +35,9 @@ use crate::{
     webhook::{self, Door},
 };
 
-/// How often old rows are removed.
+/// How often old rows are removed, and how soon it is tried again if that failed: on a full disk it helps.
 const SWEEPS: Duration = Duration::from_hours(1);
+const SWEEP_PAUSE: Duration = Duration::from_mins(1);
 /// The folder of compiled plugins, in the data folder.
 const COMPILED: &str = "compiled";
 /// How long another process may have the store at the start: a host that is about to end, or an operator's command.
@@ -81,6 +82,7 @@ pub struct Hearth {
     store: Arc<dyn Store>,
     roster: Arc<Roster>,
     lanes: Lanes,
+    hops: Hops,
     reload: Reload,
     reloader: Reloader,
     client: Client,
@@ -91,18 +93,16 @@ pub struct Hearth {
 }
 
 impl Hearth {
-    /// Opens the store, finds the agent, and lines up what was accepted and not finished.
+    /// Opens the store, and lines up what was accepted and not finished.
     ///
     /// # Errors
-    /// If the store, the agent or the plugin engine can't be used.
+    /// If the store or the plugin engine can't be used.
     pub async fn start(config: Config) -> Result<Self, ServeError> {
         own_folder(&config.host.data_dir)?;
         let StoreLocation::Sqlite(path) = &config.store;
         let store: Arc<dyn Store> = Arc::new(open(path).await?);
         let operator = operator_socket(&config.host.data_dir);
-        let agents = Runner::new(config.agent.clone(), config.host.data_dir.clone())?;
-        agents.clear_leftovers().await;
-        tracing::info!(version = %agents.version().await?, "the agent is there");
+        let agents = Arc::new(Runner::new(config.agent.clone(), config.host.data_dir.clone())?);
         let loader = Loader::new().map_err(ServeError::Engine)?;
         let loader = loader.keeping(&config.host.data_dir.join(COMPILED));
         let roster = Arc::new(Roster::default());
@@ -114,6 +114,7 @@ impl Hearth {
         let timer_set = Arc::new(Notify::new());
         let client = Client::new(config.campfire.timeout)?;
         let host = &config.host;
+        let hops = Hops { roster: Arc::clone(&roster), client: client.clone(), budget: host.bot_hops };
         let turns = Turns::new(
             Arc::clone(&store),
             Arc::clone(&roster),
@@ -130,7 +131,7 @@ impl Hearth {
         for lane in left {
             lanes.wake(lane);
         }
-        Ok(Self { config, store, roster, lanes, reload, reloader, client, timer_set, operator })
+        Ok(Self { config, store, roster, lanes, hops, reload, reloader, client, timer_set, operator })
     }
 
     /// Has `bots.toml` followed while the host runs: `source` reads it as this host's configuration was read.
@@ -156,20 +157,24 @@ impl Hearth {
     }
 
     /// Takes webhooks on `listener` until `shutdown` and the end of the turns that run then: they get the configured
-    /// grace, or less if `hurry` comes. Messages are taken from the start; turns begin when the plugins are loaded,
-    /// which may take longer than Campfire waits. A plugin that can't be loaded is no reason not to run: the other bots
-    /// do, and that one says in its rooms that something is wrong with its code.
+    /// grace, or less if `hurry` comes. Messages are taken from the start; turns begin when the agent is found and the
+    /// plugins are loaded, which may take longer than Campfire waits. A plugin that can't be loaded is no reason not to
+    /// run: the other bots do, and that one says in its rooms that something is wrong with its code.
+    ///
+    /// # Errors
+    /// If the agent does not fit. What was accepted waits for a host whose agent does.
     pub async fn serve(
         self,
         listener: TcpListener,
         shutdown: impl Future<Output = ()>,
         hurry: impl Future<Output = ()>,
-    ) {
+    ) -> Result<(), ServeError> {
         let host = &self.config.host;
         let (refused, rooms) = mpsc::channel(MISSED);
         let door = Arc::new(Door {
             roster: Arc::clone(&self.roster),
             inbox: Arc::new(self.lanes.clone()),
+            hops: self.hops.clone(),
             max_body: host.max_body,
             missed: refused,
         });
@@ -177,6 +182,7 @@ impl Hearth {
             store: Arc::clone(&self.store),
             roster: Arc::clone(&self.roster),
             lanes: self.lanes.clone(),
+            hops: self.hops.clone(),
             client: self.client.clone(),
             max_body: host.max_body,
             caught_up: CancellationToken::new(),
@@ -191,9 +197,16 @@ impl Hearth {
             let mut reload = self.reload;
             let mut missed_read = pin!(missed.run(rooms));
             let caught_up = timeout(MISSED_PATIENCE, missed.caught_up.cancelled());
-            let ready = async { tokio::join!(reload.load_all(), caught_up) };
+            let loaded = async {
+                let _ = tokio::join!(reload.load_all(), caught_up);
+                Ok(())
+            };
+            let ready = async { tokio::try_join!(self.lanes.agents_ready(), loaded) };
             tokio::select! {
-                _ = ready => {}
+                ready = ready => match ready {
+                    Ok((version, ())) => tracing::info!(%version, "the agent is there"),
+                    Err(error) => return error,
+                },
                 // Ends with the door, which outlives this.
                 () = &mut missed_read => {}
             }
@@ -208,19 +221,21 @@ impl Hearth {
             };
             let returned = wake_returned(&self.roster, &*self.store, &self.lanes);
             tokio::join!(reload.watch(), alarm.run(), missed_read, returned);
+            std::future::pending().await
         });
         let turns_over = CancellationToken::new();
         let turns = async {
-            tokio::select! {
-                () = shutdown => {}
-                // Ends with the turns: there is nothing left to load for.
-                () = plugins => {}
-            }
+            let served = tokio::select! {
+                () = shutdown => Ok(()),
+                // Else it ends with the turns: there is nothing left to load for.
+                error = plugins => Err(error),
+            };
             tracing::info!("closing: no more turns begin, running ones may end");
             self.lanes.close(host.shutdown_grace, hurry).await;
             turns_over.cancel();
+            served
         };
-        tokio::join!(turns, webhook::serve(door, listener, turns_over.cancelled()));
+        let (served, ()) = tokio::join!(turns, webhook::serve(door, listener, turns_over.cancelled()));
         ended.cancel();
         let _ = sweeper.await;
         if let Some(operator) = operator {
@@ -228,6 +243,7 @@ impl Hearth {
             let _ = operator.await;
         }
         self.store.close().await;
+        Ok(served?)
     }
 
     fn operator(&self) -> Operator {
@@ -295,6 +311,7 @@ async fn sweep(
 ) {
     loop {
         let now = Timestamp::now();
+        let mut pause = SWEEPS;
         let bots: Vec<_> = roster.seats().into_iter().map(|seat| seat.bot.name.clone()).collect();
         match store.give_up(&bots, now.before(events), now).await {
             Ok(0) => {}
@@ -313,10 +330,13 @@ async fn sweep(
                     continue;
                 }
             }
-            Err(error) => tracing::warn!(%error, "old rows could not be removed"),
+            Err(error) => {
+                tracing::warn!(%error, "old rows could not be removed");
+                pause = SWEEP_PAUSE;
+            }
         }
         tokio::select! {
-            () = tokio::time::sleep(SWEEPS) => {}
+            () = tokio::time::sleep(pause) => {}
             () = ended.cancelled() => return,
         }
     }

@@ -5,7 +5,7 @@
 //! [`Bare`], has no room for a body, and [`bare`] is the only place that makes one.
 //!
 //! - 204: taken, or nothing to do (a duplicate, an event that is no message where the plugin takes no others, a room the
-//!   bot does not serve).
+//!   bot does not serve, bots that answer each other without end).
 //! - 400 not JSON · 404 unknown bot or wrong secret · 405 not POST · 408 the body came too slowly · 413 too large ·
 //!   415 not JSON by its own word · 500 a bug · 503 the store did not take it in time.
 //!
@@ -39,8 +39,8 @@ use tokio::{
 use crate::{
     campfire::{self, Webhook},
     config::Bot,
-    id::{EventId, LaneKey, MessageId, RoomId, Timestamp},
-    lane::Lanes,
+    id::{EventId, LaneKey, MessageId, RoomId, Timestamp, UserId},
+    lane::{Hops, Lanes},
     plugin::{Roster, Seat},
     store::{Acceptance, KnownRoom, NewEvent, Source, StoreError},
     turn::Occasion,
@@ -65,6 +65,8 @@ pub struct Door {
     pub roster: Arc<Roster>,
     /// Where what came is put.
     pub inbox: Arc<dyn Inbox>,
+    /// Tells messages of bots from those of people.
+    pub hops: Hops,
     /// The largest body, in bytes.
     pub max_body: usize,
     /// Told of rooms in which a message was not taken, as they are to be read. What finds no place there is not made up
@@ -214,6 +216,7 @@ impl Door {
             payload,
             received_at: Timestamp::now(),
             source: taken.source,
+            hop: taken.author.and_then(|author| self.hops.of(bot, author)),
         };
         let lane = event.lane.clone();
         let room = missed(&event);
@@ -246,6 +249,8 @@ struct Taken {
     occasion: Occasion,
     room: RoomId,
     message: Option<MessageId>,
+    /// Who wrote it, if it is a message.
+    author: Option<UserId>,
     kind: String,
     content_hash: [u8; 32],
     source: Source,
@@ -263,6 +268,7 @@ impl Taken {
                 Some(Self {
                     room: incoming.room.id,
                     message: Some(incoming.message.id),
+                    author: Some(incoming.user.id),
                     kind: incoming.kind.clone(),
                     content_hash,
                     source: Source::Message { room_name: incoming.room.name.clone() },
@@ -277,6 +283,7 @@ impl Taken {
                 Some(Self {
                     room: happened.room.id,
                     message: happened.message.as_ref().map(|message| message.id),
+                    author: None,
                     kind: happened.kind.clone(),
                     content_hash,
                     source: Source::Other,

@@ -12,16 +12,17 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use hearth::{
     config::Config,
     id::{BotName, RoomId, UserId},
     operator::Failure,
-    playground::{Options, Playground},
+    playground::{Features, Options, Playground},
     stage::{ANY, Page, Stage},
 };
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
 use tokio::{
@@ -30,6 +31,14 @@ use tokio::{
 };
 
 use crate::{binary, world::PATIENCE};
+
+/// Lets writes beyond the limit of a file's size fail, as those on a full disk do, instead of ending the process.
+pub const SURVIVE: [&str; 4] = ["sh", "-c", "trap '' XFSZ; exec \"$@\"", "survive"];
+/// How often is looked at what a file says.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// The `[agent]` of a host whose answers are the demo agent's.
+const DEMO: &str = "command = \"demo-agent\"";
 
 /// A Campfire, and a host outside this process that answers for the bots in it; one of them is the `assistant`.
 pub struct Outside {
@@ -51,14 +60,28 @@ pub struct Outside {
 impl Outside {
     /// A Campfire with a host that is up, for the assistant. `host_keys` are lines of `[host]`.
     pub async fn new(host_keys: &str) -> Self {
-        Self::with(host_keys, "").await
+        Self::started(host_keys, DEMO, "", Features::newest()).await
+    }
+
+    /// The same with a Campfire of an age.
+    pub async fn of_age(features: Features, host_keys: &str) -> Self {
+        Self::started(host_keys, DEMO, "", features).await
+    }
+
+    /// The same with the lines of an `[agent]`.
+    pub async fn with_agent(agent: &str) -> Self {
+        Self::started("", agent, "", Features::newest()).await
     }
 
     /// The same with lines of the assistant's table.
-    pub async fn with(host_keys: &str, bot_keys: &str) -> Self {
+    pub async fn with_bot(bot_keys: &str) -> Self {
+        Self::started("", DEMO, bot_keys, Features::newest()).await
+    }
+
+    async fn started(host_keys: &str, agent: &str, bot_keys: &str, features: Features) -> Self {
         // A host that starts on a busy machine may keep a webhook waiting for longer than a real Campfire would.
-        let options = Options { webhook_read_timeout: PATIENCE, ..Options::default() };
-        let mut outside = Self::set(&["assistant"], host_keys, "", options).await;
+        let options = Options { webhook_read_timeout: PATIENCE, features, ..Options::default() };
+        let mut outside = Self::with(&["assistant"], host_keys, "", agent, options).await;
         let toml = std::fs::read_to_string(&outside.config).expect("it was written");
         std::fs::write(&outside.config, format!("{toml}{bot_keys}\n")).expect("the folder is writable");
         outside.start().await;
@@ -68,6 +91,16 @@ impl Outside {
     /// A Campfire with these bots, each of the plugin of that name, and a host that was not started yet. The keys are
     /// lines of `[host]` and of `[campfire]`.
     pub async fn set(bots: &[&str], host_keys: &str, campfire_keys: &str, options: Options) -> Self {
+        Self::with(bots, host_keys, campfire_keys, DEMO, options).await
+    }
+
+    async fn with(
+        bots: &[&str],
+        host_keys: &str,
+        campfire_keys: &str,
+        agent: &str,
+        options: Options,
+    ) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let path = folder.path().join("bots.toml");
         let mut toml = format!("[host]\nlisten = \"{ANY}\"\n");
@@ -79,7 +112,7 @@ impl Outside {
         let listen = stage.webhooks.local_addr().expect("a listener has an address");
         let mut toml = format!(
             "[host]\nlisten = \"{listen}\"\nplugins = '{}'\n{host_keys}\n\
-             [campfire]\nurl = \"http://{}\"\n{campfire_keys}\n[agent]\ncommand = \"demo-agent\"\n",
+             [campfire]\nurl = \"http://{}\"\n{campfire_keys}\n[agent]\n{agent}\n",
             binary::repository().join("plugins/dist").display(),
             stage.page.address,
         );
@@ -276,6 +309,44 @@ impl Outside {
         notes.filter_map(|note| note.split(' ').next()?.parse().ok()).collect()
     }
 
+    /// Makes the host's disk full, or not full any more. It must have been started by [`SURVIVE`]. What runs already can
+    /// go on writing.
+    pub fn fill_disk(&self, full: bool) {
+        let limit = Rlimit { current: full.then_some(0), maximum: None };
+        prlimit(Some(self.process()), Resource::Fsize, limit).expect("it can be limited");
+    }
+
+    /// Waits until the assistant's agents have written down so many answers.
+    pub async fn agents_answered(&self, count: usize) {
+        let answered = async {
+            let mut looks = tokio::time::interval(LOOK);
+            while self.transcripts().matches(r#""stop_reason":"end_turn""#).count() < count {
+                looks.tick().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, answered).await.expect("the agent answers");
+    }
+
+    /// What stands in the transcripts of the assistant's agents.
+    fn transcripts(&self) -> String {
+        let projects = std::fs::read_dir(self.folder().join(".hearth/agents/assistant/config/projects"));
+        let folders = projects.into_iter().flatten().flatten();
+        let files =
+            folders.flat_map(|folder| std::fs::read_dir(folder.path()).into_iter().flatten().flatten());
+        files.filter_map(|file| std::fs::read_to_string(file.path()).ok()).collect()
+    }
+
+    /// Waits until an agent of the assistant runs. (A file that is written tells nobody: it is looked for.)
+    pub async fn agent_runs(&self) {
+        let runs = async {
+            let mut looks = tokio::time::interval(LOOK);
+            while self.agents().is_empty() {
+                looks.tick().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, runs).await.expect("an agent runs");
+    }
+
     /// Says something to the assistant, and waits until the agent is asked.
     pub async fn ask(&self, text: &str) {
         self.say(text).await;
@@ -286,6 +357,17 @@ impl Outside {
             PATIENCE,
         );
         assert!(seen.await.is_some(), "nobody saw {text:?}");
+    }
+
+    /// Waits until there are so many answers.
+    pub async fn answered(&self, count: usize) {
+        let mut changes = self.playground.changes();
+        let answered = async {
+            while self.answers().len() < count {
+                changes.next().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, answered).await.expect("there is an answer");
     }
 
     /// Waits for an answer with these words.

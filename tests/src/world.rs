@@ -10,7 +10,7 @@ use hearth::{
     playground::{Message, Options, Playground},
     plugin::Roster,
     reload::Reloader,
-    serve::Hearth,
+    serve::{Hearth, ServeError},
     stage::{ANY, Page, Stage, Wardrobe},
     store::{JournalRow, SqliteStore, Store},
 };
@@ -52,7 +52,7 @@ struct Host {
     roster: Arc<Roster>,
     reloader: Reloader,
     ended: CancellationToken,
-    task: JoinHandle<()>,
+    task: JoinHandle<Result<(), ServeError>>,
 }
 
 /// Whether a message only stands for an answer that is to come.
@@ -126,7 +126,7 @@ impl World {
     pub async fn stop(&mut self) {
         let host = self.host.take().expect("the host runs");
         host.ended.cancel();
-        host.task.await.expect("the host ends well");
+        host.task.await.expect("the host ends well").expect("its agent fits");
     }
 
     /// Campfire goes away: nothing can be posted. What people say still reaches the host.

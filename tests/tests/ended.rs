@@ -1,9 +1,20 @@
 //! A host that is ended, well or badly: nothing that was acknowledged is lost, and nothing is said twice.
 
-use std::time::{Duration, Instant};
+use std::{
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
-use hearth_tests::outside::{Outside, was_killed_by};
-use rustix::process::Signal;
+use hearth::{
+    playground::{Fault, Features},
+    store::{SqliteStore, Store},
+};
+use hearth_tests::{
+    outside::{Outside, was_killed_by},
+    world::PATIENCE,
+};
+use rustix::process::{Signal, kill_process};
+use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_that_was_acknowledged_is_answered_after_a_kill() {
@@ -19,8 +30,8 @@ async fn a_message_that_was_acknowledged_is_answered_after_a_kill() {
     assert_eq!(outside.answers().len(), 1, "the slow answer was on its way");
 
     outside.start().await;
-    assert!(!is_alive(agents[0]), "the agent of the killed host must not meet the next one");
     outside.hear("Your name is Zelda").await;
+    assert!(!is_alive(agents[0]), "the agent of the killed host must not meet the next one");
     let answers = outside.answers();
     assert_eq!(answers.len(), 3, "one answer each: {answers:?}");
     assert!(answers[1].contains("first"), "in order: {answers:?}");
@@ -33,12 +44,98 @@ fn is_alive(process: i32) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sigterm_lets_a_running_turn_end() {
+async fn sigterm_and_sigint_let_a_running_turn_end() {
+    for (answers, signal) in [(1, Signal::TERM), (1, Signal::INT)] {
+        let mut outside = Outside::new("shutdown-grace = \"60s\"").await;
+        outside.ask("demo:slow=1500").await;
+        let status = outside.end(signal).await;
+        assert!(status.success(), "{status}");
+        assert_eq!(outside.answers().len(), answers, "{signal:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_does_not_wait_for_a_post_and_what_it_did_is_found_out() {
     let mut outside = Outside::new("shutdown-grace = \"60s\"").await;
-    outside.ask("demo:slow=1500").await;
+    let notices = outside.folder().join("notices");
+    let manager = tokio::net::UnixDatagram::bind(&notices).expect("a socket");
+    outside.end(Signal::TERM).await;
+    outside.start_by(&["env", &format!("NOTIFY_SOCKET={}", notices.display())], Stdio::null()).await;
+    outside.playground.inject(Fault::HangAfterStoring, 1);
+    outside.say("my name is Zelda").await;
+    outside.hear("Zelda").await;
+
+    let began = Instant::now();
+    kill_process(outside.process(), Signal::TERM).expect("it runs");
+    let mut told = [0; 64];
+    while !told.starts_with(b"STOPPING=1") {
+        let notice = tokio::time::timeout(PATIENCE, manager.recv(&mut told)).await;
+        notice.expect("it says that it stops").expect("a notice");
+    }
     let status = outside.end(Signal::TERM).await;
     assert!(status.success(), "{status}");
+    assert!(began.elapsed() < Duration::from_secs(10), "Campfire is waited for 20 s");
+
+    outside.start().await;
+    outside.say("what is my name?").await;
+    outside.hear("Your name is Zelda").await;
+    assert_eq!(outside.answers().len(), 2, "{:?}", outside.answers());
+    assert_eq!(outside.hearth(&["events", "failed"]).await, "Nothing failed.\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_was_stored_when_the_host_was_killed_is_not_repeated() {
+    for features in [Features::newest(), Features::oldest()] {
+        let mut outside = Outside::of_age(features, "").await;
+        outside.playground.inject(Fault::HangAfterStoring, 1);
+        outside.say("my name is Zelda").await;
+        outside.hear("Zelda").await;
+        outside.end(Signal::KILL).await;
+        outside.start().await;
+        outside.say("what is my name?").await;
+        outside.hear("Your name is Zelda").await;
+        assert_eq!(outside.answers().len(), 2, "{:?}", outside.answers());
+        // Without a history nobody knows; the operator is told.
+        let failed = outside.hearth(&["events", "failed"]).await;
+        assert_eq!(failed == "Nothing failed.\n", features.history, "{failed}");
+        outside.end(Signal::TERM).await;
+        let store = SqliteStore::open(&outside.folder().join(".hearth/hearth.db")).expect("it is free");
+        let journal = store.journal(None, 10).await.expect("it can be read");
+        let (details, how) = (&journal[1].details, journal[1].outcome.as_str());
+        assert_eq!(
+            (how, &details["resumed"], &details["agent"]["turns"]),
+            ("answered", &json!(true), &json!(1))
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_was_not_stored_when_the_host_was_killed_comes() {
+    let mut outside = Outside::new("").await;
+    outside.playground.inject(Fault::HangBeforeStoring, 1);
+    let mut hung = outside.playground.faults_taken();
+    outside.say("my name is Zelda").await;
+    tokio::time::timeout(PATIENCE, hung.wait_for(|taken| *taken == 1))
+        .await
+        .expect("in time")
+        .expect("it lives");
+    outside.end(Signal::KILL).await;
+    outside.start().await;
+    outside.hear("Zelda").await;
     assert_eq!(outside.answers().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_message_outlasts_any_number_of_restarts() {
+    let mut outside = Outside::new("shutdown-grace = \"0s\"").await;
+    outside.ask("demo:slow=5000 patience").await;
+    for _ in 0..4 {
+        assert!(outside.end(Signal::TERM).await.success());
+        outside.start().await;
+        outside.agent_runs().await;
+    }
+    outside.hear("patience").await;
+    assert_eq!(outside.answers().len(), 1, "{:?}", outside.answers());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@
 
 use std::{os::unix::fs::PermissionsExt, time::Instant};
 
-use hearth::playground::Fault;
+use hearth::playground::{Fault, Features};
 use hearth_tests::{outside::Outside, world::PATIENCE};
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -155,9 +155,9 @@ async fn a_turn_whose_agent_broke_is_listed_and_run_anew() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_may_be_in_the_room_is_posted_again_only_if_that_is_asked_for() {
-    let outside = Outside::new("").await;
-    outside.ask("demo:slow=1500 patience").await;
+    let outside = Outside::of_age(Features::oldest(), "").await;
     outside.playground.inject(Fault::ErrorAfterStoring(500), 1);
+    outside.say("patience").await;
     let failed = failed(&outside).await;
     assert_eq!((&failed[0]["end"], &failed[0]["uncertain"]), (&json!("done"), &json!(1)));
     let event = failed[0]["event"].as_str().unwrap();

@@ -148,7 +148,7 @@ async fn a_post_whose_fate_is_unknown_is_found_again_and_replaced() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_is_killed_goes_on_with_the_same_message() {
-    let mut outside = Outside::with("", "progress-after = \"50ms\"").await;
+    let mut outside = Outside::with_bot("progress-after = \"50ms\"").await;
     outside.say("demo:slow=4000 patience").await;
     let playground = &outside.playground;
     let shown = playground.wait_for(outside.room, is_underway, PATIENCE).await.unwrap().id;

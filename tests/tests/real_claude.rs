@@ -2,14 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
-use std::os::unix::fs::PermissionsExt;
+use std::{os::unix::fs::PermissionsExt, process::Stdio};
 
 use hearth::playground::Options;
 use hearth_tests::{
     binary, claude_cli,
     messages_api::MessagesApi,
+    outside::{Outside, SURVIVE},
     world::{PATIENCE, World, is_underway},
 };
+use rustix::process::Signal;
 use serde_json::json;
 
 /// Two bots on the real CLI, which asks `api` and nobody else.
@@ -214,6 +216,38 @@ async fn what_the_agent_keeps_is_for_its_owner_only_and_per_bot() {
     assert_eq!(bots.len(), 1);
     assert_eq!(bots[0].file_name(), "assistant");
     assert_eq!(bots[0].metadata().unwrap().permissions().mode() & 0o077, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_was_paid_for_when_the_host_was_killed_comes_without_another_call() {
+    let api = MessagesApi::start();
+    let agent = format!(
+        "command = [\"env\", \"ANTHROPIC_BASE_URL={}\", \"ANTHROPIC_API_KEY=sk-dummy\", '{}']",
+        api.url(),
+        claude_cli::path().display()
+    );
+    let mut outside = Outside::with_agent(&agent).await;
+    outside.end(Signal::TERM).await;
+    for (calls, question) in [(1, "SLOW=1500 the launch code is 4711"), (2, "SLOW=1500 RECALL")] {
+        outside.start_by(&SURVIVE, Stdio::null()).await;
+        outside.say(question).await;
+        api.arrived(calls).await;
+        // The store can't take the answer; the agent can write it down.
+        outside.fill_disk(true);
+        outside.agents_answered(calls).await;
+        outside.end(Signal::KILL).await;
+        assert_eq!(outside.answers().len(), calls - 1, "it was not posted");
+        outside.start().await;
+        outside.answered(calls).await;
+        assert_eq!(api.requests().len(), calls, "nothing was asked again");
+        assert!(outside.answers()[calls - 1].contains("4711"), "{:?}", outside.answers());
+        outside.end(Signal::TERM).await;
+    }
+    outside.start().await;
+    outside.say("RECALL").await;
+    api.arrived(3).await;
+    let texts = api.requests().last().unwrap().user_texts();
+    assert_eq!(texts.iter().filter(|text| text.contains("4711")).count(), 1, "{texts:?}");
 }
 
 /// A bot with tools on the real CLI.

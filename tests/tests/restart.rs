@@ -11,15 +11,16 @@ use std::{
     process::Stdio,
 };
 
-use hearth_tests::{outside::Outside, world::PATIENCE};
-use rustix::process::{Resource, Rlimit, Signal, kill_process, prlimit};
+use hearth::store::{SqliteStore, Store};
+use hearth_tests::{
+    outside::{Outside, SURVIVE},
+    world::PATIENCE,
+};
+use rustix::process::{Signal, kill_process};
 
 /// Passes its standard input on as systemd does: as file descriptor 3, named by two variables.
 const PASS: [&str; 4] =
     ["sh", "-c", "exec 3<&0 </dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$@\"", "pass"];
-/// Lets writes beyond the limit of a file's size fail, as those on a full disk do, instead of ending the process.
-const SURVIVE: [&str; 4] = ["sh", "-c", "trap '' XFSZ; exec \"$@\"", "survive"];
-
 fn input(socket: impl Into<OwnedFd>) -> Stdio {
     Stdio::from(socket.into())
 }
@@ -109,17 +110,13 @@ async fn a_full_disk_is_503_and_the_host_recovers_with_it() {
     outside.start_by(&SURVIVE, Stdio::null()).await;
     outside.say("my name is Zelda").await;
     outside.hear("Zelda").await;
-    let files_may_have = |bytes| {
-        let limit = Rlimit { current: bytes, maximum: None };
-        prlimit(Some(outside.process()), Resource::Fsize, limit).unwrap();
-    };
     for round in 1..=2 {
-        files_may_have(Some(0));
+        outside.fill_disk(true);
         for number in 1..=3 {
             let text = format!("refused {round}.{number}");
             assert_eq!(outside.status_of(&text).await, Some(503), "{text}");
         }
-        files_may_have(None);
+        outside.fill_disk(false);
         outside.say(&format!("demo:slow=1 round {round}")).await;
         outside.hear(&format!("round {round}")).await;
         // What was refused is found in the room.
@@ -131,4 +128,22 @@ async fn a_full_disk_is_503_and_the_host_recovers_with_it() {
         let count = answers.iter().filter(|answer| answer.contains(&format!("refused {text}"))).count();
         assert_eq!(count, 1, "{text}: {answers:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_a_full_disk_does_not_take_is_kept_until_it_does() {
+    let mut outside = Outside::new("").await;
+    outside.end(Signal::TERM).await;
+    outside.start_by(&SURVIVE, Stdio::null()).await;
+    outside.ask("demo:slow=1500 patience").await;
+    outside.fill_disk(true);
+    outside.agents_answered(1).await;
+    assert!(outside.answers().is_empty(), "what is not recorded is not sent");
+    outside.fill_disk(false);
+    outside.hear("patience").await;
+    assert!(outside.end(Signal::TERM).await.success());
+    assert_eq!(outside.answers().len(), 1, "{:?}", outside.answers());
+    let store = SqliteStore::open(&outside.folder().join(".hearth/hearth.db")).unwrap();
+    let journal = store.journal(None, 10).await.unwrap();
+    assert_eq!((journal.len(), journal[0].attempt), (1, 1), "the agent was asked once: {journal:?}");
 }

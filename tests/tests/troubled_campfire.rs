@@ -4,17 +4,21 @@
 
 use hearth::{
     id::{EventId, HostId, MessageId, Timestamp},
-    playground::{Fault, Options},
+    playground::{Fault, Features, Options},
     store::{NewEvent, Source, Store},
 };
 use hearth_tests::world::{PATIENCE, World, demo_agent};
 
 const BOTS: &str = "[bots.echo]\nplugin = \"echo\"\n[bots.assistant]\nplugin = \"assistant\"\n";
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_may_have_arrived_is_not_repeated() {
+async fn impatient(features: Features) -> World {
     let toml = format!("[campfire]\ntimeout = \"1s\"\n{}{BOTS}", demo_agent());
-    let world = World::with(&toml, Options::default()).await;
+    World::with(&toml, Options { features, ..Options::default() }).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_may_have_arrived_at_an_older_campfire_is_not_repeated() {
+    let world = impatient(Features::oldest()).await;
     let room = world.room("echo");
     for fault in [Fault::ErrorAfterStoring(500), Fault::HangAfterStoring] {
         world.playground.inject(fault, 1);
@@ -25,6 +29,74 @@ async fn an_answer_that_may_have_arrived_is_not_repeated() {
     let journal = world.journal("echo").await;
     assert_eq!(journal.len(), 2);
     assert!(journal.iter().all(|row| row.details["uncertain"] == 1), "{journal:?}");
+    let cause = journal[0].details["post-cause"].as_str().unwrap();
+    assert!(cause.contains("none in time") && cause.contains("too old for reading"), "{cause}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_arrived_is_found_and_one_that_did_not_is_sent_again() {
+    let world = impatient(Features::newest()).await;
+    let room = world.room("echo");
+    let faults = [
+        Fault::ErrorAfterStoring(500),
+        Fault::HangAfterStoring,
+        Fault::ErrorBeforeStoring(502),
+        Fault::HangBeforeStoring,
+        Fault::Refuse,
+    ];
+    let mut said = Vec::new();
+    for fault in faults {
+        world.playground.inject(fault, 1);
+        said.push(format!("<{fault:?}> & **more**"));
+        world.ask(room, said.last().unwrap()).await;
+        world.drained().await;
+    }
+    assert_eq!(world.answers(room), said);
+    let posted: Vec<_> = world.playground.messages(room).iter().map(|message| message.id.0).collect();
+    let journal = world.journal("echo").await;
+    for row in &journal {
+        assert_eq!((row.outcome.as_str(), &row.details["uncertain"]), ("replied", &serde_json::Value::Null));
+        assert!(posted.contains(&row.details["posted"][0].as_u64().unwrap()), "{row:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_equal_answers_each_is_looked_up_by_itself() {
+    let world = impatient(Features::newest()).await;
+    let (room, you) = (world.room("echo"), world.playground.you());
+    for fault in [None, Some(Fault::HangBeforeStoring), Some(Fault::ErrorAfterStoring(500)), None] {
+        let before = world.playground.messages(room).len();
+        // Queued at once, so that the second trigger is older than the first answer.
+        if let Some(fault) = fault {
+            world.playground.inject(fault, 1);
+        }
+        world.say(room, "ok").await;
+        let next = world.playground.wait_for(room, |m| m.author != you, PATIENCE);
+        next.await.unwrap();
+        world.drained().await;
+        assert_eq!(world.playground.messages(room).len(), before + 2, "{fault:?}");
+    }
+    world.playground.inject(Fault::HangBeforeStoring, 1);
+    for _ in 0..3 {
+        world.say(room, "again").await;
+    }
+    world.drained().await;
+    assert_eq!(world.answers(room)[4..], ["again", "again", "again"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_breaks_campfire_each_time_is_given_up() {
+    let world = impatient(Features::newest()).await;
+    let room = world.room("echo");
+    world.playground.inject(Fault::ErrorBeforeStoring(500), 3);
+    world.say(room, "never").await;
+    assert_eq!(world.ask(room, "after that").await.plain, "after that");
+    world.drained().await;
+    assert_eq!(world.answers(room).len(), 1);
+    let journal = world.journal("echo").await;
+    let cause = journal[1].details["post-cause"].as_str().unwrap();
+    assert_eq!(journal[1].outcome, "not-posted");
+    assert!(cause.contains("sent 3 times") && cause.contains("status 500"), "{cause}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -127,6 +199,7 @@ async fn an_event_that_brought_the_host_down_three_times_is_given_up_with_a_sent
         payload,
         received_at: Timestamp::now(),
         source: Source::Other,
+        hop: None,
     };
     store.accept(event, 32).await.unwrap();
     let now = Timestamp::now();

@@ -130,6 +130,8 @@ impl Command {
         }
         if let Some(session) = session {
             add(&format!("--resume={session}"));
+        } else {
+            add(&format!("--session-id={}", request.new_session));
         }
         if let Some(file) = system_prompt {
             let mut argument = OsString::from("--system-prompt-file=");
@@ -236,6 +238,8 @@ mod tests {
             room: RoomId(7),
             session: None,
             message: Uuid::nil(),
+            new_session: SessionId(Uuid::nil()),
+            again: false,
             prompt: "the prompt".into(),
             system_prompt: None,
             model: None,

@@ -24,6 +24,7 @@
 //! | … `error_during_execution`, aborted | `Interrupted` |
 //! | … "No conversation found" | one fresh try, with `memory_lost` |
 //! | says that it knows this message's id already, and no more | one more try under another id |
+//! | answered this message to a host that was killed | `Completed`, from the transcript, and nothing is run |
 //! | ends with no result, by SIGTERM or SIGINT | `Interrupted` |
 //! | ends with no result, in any other way | `Crashed` |
 //! | does not get on | `TimedOut` |
@@ -44,6 +45,7 @@ mod redact;
 #[cfg(test)]
 mod tests;
 mod tools;
+mod transcript;
 mod turn;
 mod version;
 
@@ -103,6 +105,12 @@ pub struct Request {
     pub session: Option<SessionId>,
     /// The message's own id. A session answers the same id once only, across processes too.
     pub message: Uuid,
+    /// What a conversation that begins is called. The same for the same message, so that it is known even if nobody lived
+    /// to write it down.
+    pub new_session: SessionId,
+    /// The message was given to an agent before, and what came of it is not known. An answer that is in the transcript is
+    /// taken from there.
+    pub again: bool,
     /// What the agent is asked.
     pub prompt: String,
     /// Who it is to be. The CLI's own system prompt without one.
@@ -133,6 +141,8 @@ pub struct Report {
     pub session: Option<SessionId>,
     /// The session that was asked for is gone; the answer was given without its memory.
     pub memory_lost: bool,
+    /// The answer was found in the transcript; nothing was run.
+    pub recovered: bool,
     /// What the turn used.
     pub usage: Usage,
     /// How long it took.

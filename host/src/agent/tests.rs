@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -119,6 +119,8 @@ fn request() -> Request {
         room: RoomId(7),
         session: None,
         message: Uuid::from_u128(42),
+        new_session: SessionId(Uuid::from_u128(43)),
+        again: false,
         prompt: "hello".into(),
         system_prompt: None,
         model: None,
@@ -178,7 +180,7 @@ async fn a_prompt_larger_than_any_pipe_goes_in_while_the_agent_talks() {
 }
 
 #[tokio::test]
-async fn an_unknown_session_is_tried_again_without_it_under_a_new_message_id() {
+async fn an_unknown_session_is_tried_again_without_it() {
     let stage = Stage::new(
         r#"read -r line; printf '%s\n' "$line" >> "$HOME/../../../stdin"; printf '%s\n' "$*" >> "$HOME/../../../arguments"
         case "$*" in *--resume=*) stale; exit 1;; esac
@@ -191,15 +193,13 @@ async fn an_unknown_session_is_tried_again_without_it_under_a_new_message_id() {
     assert!(report.cause.unwrap().contains("No conversation found"));
     let arguments = stage.lines("arguments");
     assert!(
-        arguments[0].contains("--resume=ffffffff") && !arguments[1].contains("--resume"),
+        arguments[0].contains("--resume=ffffffff")
+            && !arguments[1].contains("--resume")
+            && arguments[1].contains(&format!("--session-id={}", request().new_session)),
         "{arguments:?}"
     );
-    let ids: Vec<Value> = stage
-        .lines("stdin")
-        .iter()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap()["uuid"].clone())
-        .collect();
-    assert_ne!(ids[0], ids[1]);
+    let said = stage.lines("stdin");
+    assert_eq!(said[0], said[1], "the same message, to be known again after a crash");
     stage.assert_nothing_left().await;
 }
 
@@ -225,6 +225,52 @@ async fn a_message_the_session_has_answered_before_is_asked_again_in_the_same_se
     let report = stage.run(Request { session: Some(SESSION), ..request() }).await;
     assert_eq!((report.outcome, report.memory_lost), (completed("as I said"), false));
     assert!(stage.lines("arguments").iter().all(|line| line.contains("--resume=11111111")));
+    stage.assert_nothing_left().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_an_earlier_agent_wrote_down_is_taken_and_none_is_run() {
+    let (new, known) = (request().new_session, SESSION);
+    // The conversation that began, the one that went on, and one that was gone and began anew.
+    for (asked, answered, memory_lost) in
+        [(None, new, false), (Some(known), known, false), (Some(known), new, true)]
+    {
+        let stage = Stage::new("init; answer nothing");
+        let project = stage.file("agents/assistant/config/projects/-empty");
+        fs::create_dir_all(&project).unwrap();
+        let lines = [
+            json!({ "type": "user", "uuid": request().message, "message": { "content": "hello" } }),
+            json!({ "type": "assistant", "message": {
+                "stop_reason": "end_turn", "content": [{ "type": "text", "text": "written down" }] } }),
+        ];
+        let transcript = lines.map(|line| format!("{line}\n")).concat();
+        fs::write(project.join(format!("{answered}.jsonl")), transcript).unwrap();
+        let report = stage.run(Request { session: asked, again: true, ..request() }).await;
+        assert_eq!(report.outcome, completed("written down"));
+        let found = (report.session, report.memory_lost, report.recovered);
+        assert_eq!(found, (Some(answered), memory_lost, true));
+        assert!(stage.groups().is_empty(), "nothing was run");
+    }
+}
+
+#[tokio::test]
+async fn a_conversation_that_was_cut_off_at_its_first_message_goes_on() {
+    let stage = Stage::new(
+        r#"read -r line; printf '%s\n' "$*" >> "$HOME/../../../arguments"
+        init; answer "here"; cat > /dev/null"#,
+    );
+    let again = || Request { again: true, ..request() };
+    assert_eq!(stage.run(again()).await.outcome, completed("here"), "nothing is known of it");
+    let project = stage.file("agents/assistant/config/projects/-empty");
+    fs::create_dir_all(&project).unwrap();
+    let cut = json!({ "type": "user", "uuid": request().message, "message": { "content": "hello" } });
+    fs::write(project.join(format!("{}.jsonl", request().new_session)), format!("{cut}\n")).unwrap();
+    let report = stage.run(again()).await;
+    assert_eq!((report.outcome, report.recovered), (completed("here"), false));
+    let arguments = stage.lines("arguments");
+    let new = request().new_session;
+    assert!(arguments[0].contains(&format!("--session-id={new}")), "{arguments:?}");
+    assert!(arguments[1].contains(&format!("--resume={new}")), "{arguments:?}");
     stage.assert_nothing_left().await;
 }
 

@@ -1,8 +1,8 @@
 //! One message's turn: a try by one process, and a second one where the first has to be made anew.
 //!
 //! Two things are worth a second try, since the first did nothing: the CLI does not know the session (then without it), or
-//! the session has answered this very message before and the CLI keeps the answer to itself (then under another id; this is
-//! what happens when the host died between the answer and its post).
+//! the session has answered this very message before and the CLI keeps the answer to itself (then under another id). The
+//! latter is rare: a message that an earlier host has given to an agent is looked for in the transcript first.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -21,6 +21,7 @@ use super::{
     outcome::{End, Verdict},
     process::Leave,
     redact::beginning_of,
+    transcript::{self, Trace},
 };
 use crate::{causes::with_causes, id::SessionId};
 
@@ -69,16 +70,25 @@ impl<'a> Turn<'a> {
 
     /// Runs it.
     pub(super) async fn run(mut self) -> Report {
-        let first = self.attempt(self.request.session, self.request.message).await;
-        let (memory_lost, session) = match &first.verdict {
+        let Request { session: asked, message, again, .. } = *self.request;
+        let mut session = asked;
+        if again {
+            match self.look_back().await {
+                (session, Trace::Answered(text)) => return self.recovered(session, text),
+                (known, Trace::Unanswered) => session = Some(known),
+                (_, Trace::NoTranscript) => {}
+            }
+        }
+        let first = self.attempt(session, message).await;
+        let (memory_lost, session, message) = match &first.verdict {
             Verdict::Final(outcome) => {
                 let outcome = outcome.clone();
                 return self.report(outcome, first, false);
             }
-            Verdict::StaleSession => (true, None),
-            Verdict::AlreadyAnswered => (false, self.request.session),
+            Verdict::StaleSession => (true, None, message),
+            Verdict::AlreadyAnswered => (false, session, Uuid::new_v4()),
         };
-        let mut second = self.attempt(session, Uuid::new_v4()).await;
+        let mut second = self.attempt(session, message).await;
         second.cause = [first.cause, second.cause].into_iter().flatten().reduce(|first, second| {
             format!("first try: {}\nsecond try: {second}", beginning_of(first, CAUSE_LIMIT))
         });
@@ -93,7 +103,35 @@ impl<'a> Turn<'a> {
     fn report(&self, outcome: Outcome, attempt: Attempt, memory_lost: bool) -> Report {
         let Attempt { session, usage, first_event, cause, .. } = attempt;
         let timings = Timings { gate: self.gate, first_event, total: self.began.elapsed() };
-        Report { outcome, session, memory_lost, usage, timings, cause }
+        Report { outcome, session, memory_lost, recovered: false, usage, timings, cause }
+    }
+
+    /// What an earlier agent came to with this message: the conversation it was in, and what the transcript says.
+    async fn look_back(&self) -> (SessionId, Trace) {
+        let Request { bot, session, message, new_session, .. } = self.request;
+        let (sessions, message) =
+            (session.iter().chain([new_session]).copied().collect::<Vec<_>>(), *message);
+        let folders = Folders::of(&self.runner.data, bot, None);
+        let looked = tokio::task::spawn_blocking(move || {
+            let config = folders.ok()?.config;
+            let mut traces =
+                sessions.into_iter().map(|session| (session, transcript::look(&config, session, message)));
+            traces.find(|(_, trace)| *trace != Trace::NoTranscript)
+        });
+        looked.await.ok().flatten().unwrap_or((*new_session, Trace::NoTranscript))
+    }
+
+    fn recovered(&self, session: SessionId, text: String) -> Report {
+        tracing::info!(%session, "an earlier agent has answered this; the answer is taken from the transcript");
+        Report {
+            outcome: Outcome::Completed { text },
+            session: Some(session),
+            memory_lost: self.request.session.is_some_and(|asked| asked != session),
+            recovered: true,
+            usage: Usage::default(),
+            timings: Timings { total: self.began.elapsed(), ..Timings::default() },
+            cause: None,
+        }
     }
 
     async fn attempt(&mut self, session: Option<SessionId>, message: Uuid) -> Attempt {

@@ -15,6 +15,7 @@
 //! Only posting works on every server. What an older one lacks is found out when it is first needed, and not asked for
 //! again for a while: see [`Feature`].
 
+mod bots;
 mod connection;
 mod error;
 mod feature;
@@ -32,12 +33,12 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 use url::{Host, Url};
 
+use self::{bots::Bots, error::refused, feature::Features};
 pub use self::{
     error::RequestError,
     feature::Feature,
     page::{Page, PastMessage, Span},
 };
-use self::{error::refused, feature::Features};
 use crate::id::{MessageId, RoomId, UserId};
 
 /// A room of a Campfire, and the bot's right to take part there.
@@ -65,6 +66,8 @@ pub struct Client {
     local: reqwest::Client,
     timeout: Duration,
     features: Arc<Features>,
+    /// Who was seen to be one.
+    bots: Arc<Bots>,
 }
 
 // === impl Target ===
@@ -78,11 +81,16 @@ impl fmt::Debug for Target {
     }
 }
 
+/// The user that a bot key begins with; none if the key is not one.
+pub fn bot_of(key: &SecretString) -> Option<UserId> {
+    let (id, _) = key.expose_secret().split_once('-')?;
+    id.trim().parse().ok().map(UserId)
+}
+
 impl Target {
     /// The bot's own user, which its key begins with; none if the key is not one.
     pub fn bot(&self) -> Option<UserId> {
-        let (id, _) = self.bot_key.expose_secret().split_once('-')?;
-        id.trim().parse().ok().map(UserId)
+        bot_of(&self.bot_key)
     }
 
     fn messages(&self) -> Result<Url, RequestError> {
@@ -125,7 +133,7 @@ impl Client {
     /// A client each of whose calls ends within `timeout`, retries and all; a try to connect takes at most a fifth.
     pub fn new(timeout: Duration) -> Result<Self, ClientError> {
         let (remote, local) = connection::pools(timeout).map_err(ClientError)?;
-        Ok(Self { remote, local, timeout, features: Arc::default() })
+        Ok(Self { remote, local, timeout, features: Arc::default(), bots: Arc::default() })
     }
 
     /// Posts a message; its id, if the server told. The HTML should come from [`messages`](super::messages).
@@ -178,9 +186,18 @@ impl Client {
         let fill = |request: RequestBuilder| request.header(ACCEPT, "application/json");
         let response = self.ask(target, Feature::History, Method::GET, at, gone, fill).await?;
         match response.status() {
-            StatusCode::OK => page::read(response, span).await,
+            StatusCode::OK => {
+                let (page, bots) = page::read(response, span).await?;
+                self.bots.learn(&target.base, bots);
+                Ok(page)
+            }
             _ => Err(refused(&response, target)),
         }
+    }
+
+    /// Whether a page of messages has told that this user is a bot.
+    pub fn knows_bot(&self, base: &Url, user: UserId) -> bool {
+        self.bots.has(base, user)
     }
 
     /// Puts other HTML in the place of a message's. The message must be the bot's own. Needs [`Feature::Editing`].

@@ -13,6 +13,7 @@
 mod addressed;
 mod attach;
 mod client;
+mod likeness;
 mod markdown;
 mod occurrence;
 mod outgoing;
@@ -28,7 +29,7 @@ mod tree;
 pub use self::{
     addressed::addressed,
     attach::attach,
-    client::{Client, ClientError, Feature, Page, PastMessage, RequestError, Span, Target},
+    client::{Client, ClientError, Feature, Page, PastMessage, RequestError, Span, Target, bot_of},
     occurrence::Happened,
     outgoing::Outgoing,
     payload::{Incoming, PayloadError, Person, Place, Said, Webhook, parse},

@@ -45,11 +45,6 @@ impl Outgoing {
         messages(format, text).into_iter().map(Self::Html).collect()
     }
 
-    /// Whether doing it twice is the same as doing it once.
-    pub fn is_repeatable(&self) -> bool {
-        matches!(self, Self::Edit { .. } | Self::Remove { .. })
-    }
-
     /// Whether it is a message that reads the same wherever it stands: HTML, and no sound.
     pub fn is_text(&self) -> bool {
         matches!(self, Self::Html(html) if !html.starts_with("/play "))

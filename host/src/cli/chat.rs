@@ -46,16 +46,21 @@ pub(super) async fn chat(mut config: Config, bot: String) -> Result<ExitCode, Re
 
     let ended = CancellationToken::new();
     let closed = || ended.clone().cancelled_owned();
-    let host = tokio::spawn(hearth.serve(stage.webhooks, closed(), closed()));
+    let mut host = tokio::spawn(hearth.serve(stage.webhooks, closed(), closed()));
     terminal::print(&format!("Talking to {name}{demo}. Ctrl-D ends it."));
     let talk = Talk { playground: stage.playground, room, lanes, heard: None };
     let talked = tokio::select! {
         talked = talk.run(BufReader::new(tokio::io::stdin()).lines()) => talked,
         // What runs is ended with its agent, and forgotten: nobody waits for it.
         interrupted = tokio::signal::ctrl_c() => interrupted.into_diagnostic(),
+        // It ends by itself only if it has no agent.
+        served = &mut host => {
+            served.into_diagnostic()?.into_diagnostic()?;
+            return Ok(ExitCode::SUCCESS);
+        }
     };
     ended.cancel();
-    host.await.into_diagnostic()?;
+    host.await.into_diagnostic()?.into_diagnostic()?;
     talked.map(|()| ExitCode::SUCCESS)
 }
 

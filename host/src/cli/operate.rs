@@ -333,7 +333,7 @@ fn failure(failure: &Failure) -> [String; 8] {
         failure.event.to_string(),
         failure.bot.to_string(),
         failure.room.to_string(),
-        failure.message.to_string(),
+        failure.message.map_or_else(|| failure.kind.clone(), |message| message.to_string()),
         failure.ended_at.iso_8601(),
         state.to_owned(),
         failure.turn.as_ref().map_or_else(String::new, ToString::to_string),

@@ -48,7 +48,7 @@ pub(super) async fn run(config: Config, passed: Option<Passed>) -> Result<ExitCo
         shutdown.await;
         activation::notify(State::Stopping);
     };
-    hearth.serve(listener, shutdown, hurry).await;
+    hearth.serve(listener, shutdown, hurry).await.into_diagnostic()?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -82,9 +82,10 @@ pub(super) async fn dev(config: Config) -> Result<ExitCode, Report> {
     ));
     let (shutdown, hurry) = signals()?;
     let workshop = tokio::spawn(workshop.run());
-    hearth.serve(stage.webhooks, shutdown, hurry).await;
+    let served = hearth.serve(stage.webhooks, shutdown, hurry).await;
     workshop.abort();
     stage.playground.close();
+    served.into_diagnostic()?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -50,6 +50,7 @@ impl Checks<'_> {
         let plugins = self.path("plugins", &raw.plugins);
         let turns_in_flight = self.number("turns-in-flight", &raw.turns_in_flight, raw::TURNS_IN_FLIGHT);
         let queue_limit = self.number("queue-limit", &raw.queue_limit, raw::QUEUE_LIMIT);
+        let bot_hops = self.number("bot-hops", &raw.bot_hops, raw::BOT_HOPS);
         let max_body = self.size("max-body", &raw.max_body, raw::MAX_BODY);
         let shutdown_grace = self.duration("shutdown-grace", &raw.shutdown_grace, raw::SHUTDOWN_GRACE);
         let inbox_retention = self.duration("inbox-retention", &raw.inbox_retention, raw::RETENTION);
@@ -61,6 +62,7 @@ impl Checks<'_> {
             plugins: plugins?,
             turns_in_flight: turns_in_flight?,
             queue_limit: queue_limit?,
+            bot_hops: bot_hops?,
             max_body: max_body?,
             shutdown_grace: shutdown_grace?,
             inbox_retention: inbox_retention?,

@@ -108,6 +108,8 @@ pub struct Host {
     pub turns_in_flight: usize,
     /// `queue-limit`: how many unanswered messages a lane holds. Default 32, 1 to 10,000.
     pub queue_limit: u32,
+    /// `bot-hops`: how many messages of bots may follow each other in a room. Default 8, 0 to 100.
+    pub bot_hops: u32,
     /// `max-body`: the largest webhook body. Default 1 MiB, 1 KiB to 64 MiB.
     pub max_body: usize,
     /// `shutdown-grace`: how long running turns may take to end. Default 30 s, at most 1 h.

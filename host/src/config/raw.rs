@@ -21,6 +21,7 @@ use super::{
 
 pub(super) const TURNS_IN_FLIGHT: RangeInclusive<i64> = 1..=1024;
 pub(super) const QUEUE_LIMIT: RangeInclusive<i64> = 1..=10_000;
+pub(super) const BOT_HOPS: RangeInclusive<i64> = 0..=100;
 pub(super) const MAX_BODY: RangeInclusive<u64> = KIB..=64 * MIB;
 pub(super) const SHUTDOWN_GRACE: RangeInclusive<Duration> = Duration::ZERO..=HOUR;
 pub(super) const RETENTION: RangeInclusive<Duration> = DAY..=FOREVER;
@@ -147,6 +148,10 @@ pub(super) struct RawHost {
     /// How many unanswered messages one bot holds in one room, 1 to 10,000.
     #[schemars(range(min = *QUEUE_LIMIT.start(), max = *QUEUE_LIMIT.end()))]
     pub(super) queue_limit: Located<i64>,
+    /// How many messages of bots may follow each other in a room before they are no longer answered, until a person
+    /// writes there; 0 to 100.
+    #[schemars(range(min = *BOT_HOPS.start(), max = *BOT_HOPS.end()))]
+    pub(super) bot_hops: Located<i64>,
     /// The largest webhook body, 1KiB to 64MiB.
     pub(super) max_body: Located<Size>,
     /// How long running turns may take to end when the host stops, at most 1h.
@@ -167,6 +172,7 @@ impl Default for RawHost {
             plugins: "plugins/dist".into(),
             turns_in_flight: 32.into(),
             queue_limit: 32.into(),
+            bot_hops: 8.into(),
             max_body: "1MiB".into(),
             shutdown_grace: "30s".into(),
             inbox_retention: "30d".into(),

@@ -78,7 +78,7 @@ fn what_is_not_said_has_its_default() {
     assert_eq!(config.host.data_dir, here.join(".hearth"));
     assert_eq!(config.host.plugins, here.join("plugins/dist"));
     assert_eq!(config.host.turns_in_flight, 32);
-    assert_eq!(config.host.queue_limit, 32);
+    assert_eq!((config.host.queue_limit, config.host.bot_hops), (32, 8));
     assert_eq!(config.host.max_body, 1 << 20);
     assert_eq!(config.host.shutdown_grace, Duration::from_secs(30));
     assert_eq!(config.host.inbox_retention, 30 * units::DAY);
@@ -129,6 +129,7 @@ data-dir = "/var/lib/hearth"
 plugins = "built"
 turns-in-flight = 1
 queue-limit = 10_000
+bot-hops = 0
 max-body = 2048
 shutdown-grace = "0s"
 inbox-retention = "2d"
@@ -173,6 +174,7 @@ plugin = "shared/bot.wasm"
         (config.host.turns_in_flight, config.host.queue_limit, config.host.max_body),
         (1, 10_000, 2048)
     );
+    assert_eq!(config.host.bot_hops, 0);
     assert_eq!(config.host.inbox_retention, 2 * units::DAY);
     assert_eq!((config.host.shutdown_grace, config.host.journal_retention), (Duration::ZERO, units::DAY));
     assert_eq!(config.campfire.timeout, Duration::from_millis(500));

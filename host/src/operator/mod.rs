@@ -67,8 +67,10 @@ pub struct Failure {
     pub bot: BotName,
     /// Where.
     pub room: RoomId,
-    /// The message that caused it.
-    pub message: MessageId,
+    /// The message that caused it; none if it was something else.
+    pub message: Option<MessageId>,
+    /// What caused it: "message", or for example "timer".
+    pub kind: String,
     /// When the message came.
     pub received_at: Timestamp,
     /// When it was given up.
@@ -263,6 +265,7 @@ impl From<FailedEvent> for Failure {
             bot: failed.lane.bot,
             room: failed.lane.room,
             message: failed.message,
+            kind: failed.kind,
             received_at: failed.received_at,
             ended_at: failed.ended_at,
             end: failed.end,

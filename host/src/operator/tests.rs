@@ -80,6 +80,7 @@ async fn a_failure_says_why_and_is_put_back() {
         payload: "{}".to_owned(),
         received_at: Timestamp(5),
         source: Source::Other,
+        hop: None,
     };
     assert_eq!(served.store.accept(event.clone(), 10).await.unwrap(), Acceptance::Fresh);
     let lease =
@@ -100,7 +101,7 @@ async fn a_failure_says_why_and_is_put_back() {
 
     let (_, failed) = served.ask(Method::GET, "/events/failed?bot=a&limit=5").await;
     let expected = json!([{
-        "event": event.id, "bot": "a", "room": 7, "message": 1, "received-at": 5, "ended-at": 6, "end": "failed",
+        "event": event.id, "bot": "a", "room": 7, "message": 1, "kind": "message", "received-at": 5, "ended-at": 6, "end": "failed",
         "attempts": 1, "posted": 0, "uncertain": 0, "failed": 0,
         "turn": "k3v9x2qa", "outcome": "crashed", "cause": "exit code 3",
     }]);

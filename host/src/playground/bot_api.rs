@@ -71,6 +71,7 @@ async fn create(
         Some(Fault::Refuse) => return Ok(no_answer()),
         Some(Fault::Redirect) => return Ok(to_sign_in()),
         Some(Fault::HangBeforeStoring) => return Ok(hang().await),
+        Some(Fault::ErrorBeforeStoring(status)) => return Ok(error(status)),
         Some(Fault::HangAfterStoring | Fault::ErrorAfterStoring(_)) | None => {}
     }
     let (bot, room) = admit(&playground, &room, &key)?;
@@ -79,9 +80,7 @@ async fn create(
     let message = playground.write(bot, room, content)?.id;
     match fault {
         Some(Fault::HangAfterStoring) => Ok(hang().await),
-        Some(Fault::ErrorAfterStoring(status)) => {
-            Ok(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR).into_response())
-        }
+        Some(Fault::ErrorAfterStoring(status)) => Ok(error(status)),
         _ => Ok((StatusCode::CREATED, [(LOCATION, format!("{origin}/messages/{message}"))]).into_response()),
     }
 }
@@ -250,6 +249,10 @@ fn no_answer() -> Response {
     let broken =
         futures_util::stream::once(async { Err::<Bytes, _>(std::io::Error::other("injected fault")) });
     Response::new(Body::from_stream(broken))
+}
+
+fn error(status: u16) -> Response {
+    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR).into_response()
 }
 
 async fn hang() -> Response {

@@ -24,7 +24,7 @@ use std::{
 
 use axum::Router;
 use bytes::Bytes;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -110,6 +110,7 @@ struct Inner {
     mailer: Mailer,
     notice: Mutex<String>,
     faults: Mutex<VecDeque<(Fault, u32)>>,
+    faults_taken: watch::Sender<u32>,
     closed: CancellationToken,
 }
 
@@ -152,6 +153,7 @@ impl Playground {
             mailer,
             notice: Mutex::default(),
             faults: Mutex::default(),
+            faults_taken: watch::Sender::new(0),
             closed: CancellationToken::new(),
             options,
         });
@@ -217,6 +219,16 @@ impl Playground {
     /// [`Error::UnknownUser`] if one of them does not exist.
     pub fn direct_room(&self, a: UserId, b: UserId) -> Result<RoomId, Error> {
         let room = self.world().direct_room(a, b)?;
+        self.tell(Change::SurroundingsChanged);
+        Ok(room)
+    }
+
+    /// Adds a direct room of several: every bot in it hears everything.
+    ///
+    /// # Errors
+    /// [`Error::UnknownUser`] if a member does not exist.
+    pub fn add_direct_group(&self, members: &[UserId]) -> Result<RoomId, Error> {
+        let room = self.world().add_room(None, members)?;
         self.tell(Change::SurroundingsChanged);
         Ok(room)
     }
@@ -320,6 +332,11 @@ impl Playground {
         }
     }
 
+    /// How many posts have met a fault, from now on.
+    pub fn faults_taken(&self) -> watch::Receiver<u32> {
+        self.inner.faults_taken.subscribe()
+    }
+
     // === Within ===
 
     fn world(&self) -> MutexGuard<'_, World> {
@@ -375,6 +392,7 @@ impl Playground {
         if *times == 0 {
             faults.pop_front();
         }
+        self.inner.faults_taken.send_modify(|taken| *taken += 1);
         Some(fault)
     }
 

@@ -123,6 +123,8 @@ pub enum Fault {
     Refuse,
     /// No answer, for a minute; nothing is stored.
     HangBeforeStoring,
+    /// This status; nothing is stored.
+    ErrorBeforeStoring(u16),
     /// No answer, for a minute; the message is there.
     HangAfterStoring,
     /// This status; the message is there.

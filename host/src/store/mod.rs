@@ -22,6 +22,10 @@
 //!
 //! # States
 //!
+//! What people call the way of a message is stored so: *accepted* is `waiting`, *leased* a lease on its lane; *deciding*
+//! (the plugin) and *running* (the agent) are `running` with no part recorded, *posting* is `running` with parts; *done*
+//! and *failed* are what they are called, and the last journal row has the reason.
+//!
 //! Every arrow that is not drawn is refused with [`StoreError::OutOfStep`], and changes nothing. An event:
 //!
 //! ```text
@@ -34,7 +38,8 @@
 //!                              (of a done one: if parts are uncertain, and only anyway)
 //! ```
 //!
-//! A crash leaves `running`; the next holder of the lane begins it again, with `attempt` one higher. While it runs it is
+//! A crash leaves `running`; the next holder of the lane begins it again, with `attempt` one higher. So does a host that
+//! closes, which says so (`break_off`), and then this was no try. While it runs it is
 //! first decided upon, then, once `record_parts` took its answer, posted; it can't be `done` before each part is settled.
 //! A part of an answer (each arrow but the last is `mark_part`):
 //!
@@ -89,6 +94,8 @@ pub struct NewEvent {
     pub received_at: Timestamp,
     /// How the host came to know of it.
     pub source: Source,
+    /// What it is in the chain of answers that bots give each other; none if it is no message.
+    pub hop: Option<Hop>,
 }
 
 /// How an event came.
@@ -120,6 +127,18 @@ pub struct KnownRoom {
     pub heard_at: Timestamp,
 }
 
+/// A message as a link of a chain. Messages of bots that follow each other in a room are a chain: the same message
+/// counts once, however many bots it was sent to. A person's message ends it, and so does [`CHAIN_PAUSE`] without any.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hop {
+    /// Which Campfire the room is in.
+    pub campfire: String,
+    /// Whether a bot wrote it.
+    pub by_bot: bool,
+    /// How many links a chain may have.
+    pub budget: u32,
+}
+
 /// What became of an event that was offered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Acceptance {
@@ -130,6 +149,11 @@ pub enum Acceptance {
     Duplicate,
     /// Its lane was full. It is kept as `refused`, for the record, and will not run.
     Refused,
+    /// Bots answer each other, and the chain is longer than it may be; nothing was stored.
+    Looping {
+        /// It is the first link too many. Always false if there may be none at all: that is how it was wanted.
+        tell: bool,
+    },
 }
 
 /// What became of somebody's word that a lane is to stop.
@@ -159,8 +183,10 @@ pub struct Begun {
     pub event: EventId,
     /// 1 the first time; more after a crash, or when it was put back. Never the same twice.
     pub attempt: u32,
-    /// The same, counted from 1 again since it was put back.
+    /// The same, counted from 1 again since it was put back, and without those that were broken off.
     pub tries: u32,
+    /// How often it was put back.
+    pub retries: u32,
     /// As it was accepted.
     pub payload: String,
     /// When it was accepted.
@@ -175,6 +201,10 @@ pub struct Begun {
     pub note: Option<String>,
     /// Somebody has said that it is to be stopped.
     pub stopped: bool,
+    /// What else was recorded with them.
+    pub details: Option<String>,
+    /// The last message that this lane is known to have posted.
+    pub posted: Option<MessageId>,
 }
 
 /// One recorded part of an answer.
@@ -393,13 +423,18 @@ pub const TOOL_CALL_TEXT_BYTES: usize = 16 * 1024;
 /// How many tool calls of a turn one call answers at most.
 pub const TOOL_CALL_ROWS: u32 = 1_000;
 
+/// How long no bot may have written for the next message of one to begin another chain. Slower than this, bots that answer
+/// each other are no nuisance, and a bot that speaks by the clock must not use the budget up over days.
+pub const CHAIN_PAUSE: Duration = Duration::from_hours(1);
+
 /// How long a delivery counts as a duplicate of an equal one.
 pub const DUPLICATE_WINDOW: Duration = Duration::from_hours(24);
 
 /// The one way to what lasts. See the module's contract.
 #[async_trait]
 pub trait Store: Oversight + Send + Sync + 'static {
-    /// Takes an event in, durably. `queue_limit` bounds the unfinished (waiting and running) events of a lane.
+    /// Takes an event in, durably. `queue_limit` bounds the unfinished (waiting and running) events of a lane. Duplicates
+    /// are told from the others first, then the chain is counted, then the lane.
     async fn accept(&self, event: NewEvent, queue_limit: u32) -> Result<Acceptance, StoreError>;
 
     /// The rooms that are known, those first from which something came last. At most [`LISTED`].
@@ -455,7 +490,8 @@ pub trait Store: Oversight + Send + Sync + 'static {
 
     /// Records an answer's parts, durably, before any of them is sent, and with them the conversation that made them:
     /// after a crash the answer is sent from here, and only here the new conversation is known. `verdict` is what the
-    /// event comes to once they are in the room: [`End::Failed`] if they only say that there is no answer.
+    /// event comes to once they are in the room: [`End::Failed`] if they only say that there is no answer. `details` is what
+    /// whoever posts them has to know besides; opaque to the store.
     /// Recording the same parts again changes nothing; other ones are [`StoreError::OutOfStep`].
     async fn record_parts(
         &self,
@@ -464,6 +500,7 @@ pub trait Store: Oversight + Send + Sync + 'static {
         parts: Vec<String>,
         verdict: End,
         session: SessionChange,
+        details: String,
     ) -> Result<(), StoreError>;
 
     /// Marks how far one part came, before the next is sent. Out of order, or against the arrows of the module's
@@ -475,6 +512,9 @@ pub trait Store: Oversight + Send + Sync + 'static {
         index: u32,
         state: PartState,
     ) -> Result<(), StoreError>;
+
+    /// Says that an event that runs is left as it is because the host closes: it is begun again, and this was no try.
+    async fn break_off(&self, lease: &Lease, event: EventId) -> Result<(), StoreError>;
 
     /// Ends an event: its state, the lane's conversation and the journal row, in one step. It can't be done as long as a
     /// part is planned or unsent.
@@ -577,6 +617,9 @@ pub trait Store: Oversight + Send + Sync + 'static {
 
     /// Removes what nobody needs any more: ended events, journal rows and tool calls before `keep`, expired sessions,
     /// expired leases of lanes with nothing to do, rooms from which nothing came since `keep`; and gives the space back. Bounded work per call; it is done when nothing
+    /// Removes what nobody needs any more: ended events, journal rows (but for the reasons of
+    /// failures that are still listed) and tool calls before `keep`, expired sessions, expired leases of lanes with nothing
+    /// to do, chains that ended long ago; and gives the space back. Bounded work per call; it is done when nothing
     /// was removed.
     async fn sweep(&self, keep: Horizon, now: Timestamp) -> Result<Swept, StoreError>;
 

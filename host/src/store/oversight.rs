@@ -67,8 +67,10 @@ pub struct FailedEvent {
     pub event: EventId,
     /// Whose.
     pub lane: LaneKey,
-    /// The message that caused it.
-    pub message: MessageId,
+    /// The message that caused it; none if it was something else, such as a time.
+    pub message: Option<MessageId>,
+    /// What caused it ("message", "timer", …).
+    pub kind: String,
     /// When it was accepted.
     pub received_at: Timestamp,
     /// When it ended.

@@ -11,6 +11,7 @@
 //! the store does too. After [`SqliteStore::close`] every call fails in that way.
 
 mod backup;
+mod chain;
 mod counter;
 mod file;
 mod inbox;
@@ -195,9 +196,11 @@ impl Store for SqliteStore {
         parts: Vec<String>,
         verdict: End,
         session: SessionChange,
+        details: String,
     ) -> Result<(), StoreError> {
         let lease = lease.clone();
-        let record = move |c: &Connection| outbox::record(c, &lease, event, &parts, verdict, session);
+        let record =
+            move |c: &Connection| outbox::record(c, &lease, event, &parts, verdict, session, &details);
         self.write(Flush::Always, record).await
     }
 
@@ -211,6 +214,11 @@ impl Store for SqliteStore {
         let lease = lease.clone();
         let flush = Flush::If(Box::new(move |c| outbox::is_relied_on(c, event, index, state)));
         self.write(flush, move |c| outbox::mark(c, &lease, event, index, state)).await
+    }
+
+    async fn break_off(&self, lease: &Lease, event: EventId) -> Result<(), StoreError> {
+        let lease = lease.clone();
+        self.write(Flush::Never, move |c| inbox::break_off(c, &lease, event)).await
     }
 
     async fn finish(

@@ -68,6 +68,10 @@ pub(super) fn retrying(kind: &str) -> &'static str {
 /// What the room is told when the agent's earlier conversation is gone.
 pub(super) const MEMORY_LOST: &str = "I couldn't find our earlier conversation, so I answer without it.";
 
+/// What the room is told when bots have answered each other for too long.
+pub(super) const LOOPING: &str =
+    "Bots have been answering each other here for a while, so I stop until a person writes.";
+
 /// What the room is told when a lane is full.
 pub(super) const FULL: &str = "More messages are waiting here than I can keep, so I have to leave some out; please repeat what matters in a while.";
 

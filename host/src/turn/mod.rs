@@ -9,33 +9,39 @@
 
 mod deliver;
 mod face;
+mod insist;
+mod lookup;
 mod occasion;
 mod placeholder;
 mod progress;
 mod tools;
 
 use std::{
+    borrow::Cow,
     collections::HashSet,
     pin::pin,
     sync::{Arc, Mutex, PoisonError},
 };
 
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use uuid::Uuid;
 
+pub(crate) use self::insist::PAUSES;
 pub use self::occasion::{Come, Occasion, Origin};
 use self::{
     deliver::{Delivered, Delivery, Errand, Posted},
     face::Face,
+    insist::insist,
     placeholder::{Placeholder, Spot},
     progress::Show,
     tools::TurnTools,
 };
 use crate::{
-    agent::{self, Report, Runner},
+    agent::{self, AgentError, CliVersion, Report, Runner},
     campfire::{Client, Outgoing, Target, attach},
     config::Bot,
     id::{BotName, LaneKey, RoomId, SessionId, Timestamp, TurnId},
@@ -59,7 +65,7 @@ const SEEN: &str = "👀";
 pub struct Turns {
     store: Arc<dyn Store>,
     roster: Arc<Roster>,
-    agents: Runner,
+    agents: Arc<Runner>,
     delivery: Delivery,
     /// What plugins can reach.
     services: Arc<Services>,
@@ -83,10 +89,17 @@ struct Answered {
     /// What goes to the room.
     parts: Vec<Outgoing>,
     /// In one word, for the journal.
-    outcome: &'static str,
+    outcome: Cow<'static, str>,
     end: End,
     session: SessionChange,
     /// For the journal.
+    details: serde_json::Value,
+}
+
+/// What is recorded with the parts, for a later attempt that only posts them.
+#[derive(Serialize, Deserialize)]
+struct Recorded {
+    outcome: String,
     details: serde_json::Value,
 }
 
@@ -97,7 +110,7 @@ impl Turns {
     pub fn new(
         store: Arc<dyn Store>,
         roster: Arc<Roster>,
-        agents: Runner,
+        agents: Arc<Runner>,
         client: Client,
         timer_set: Arc<Notify>,
     ) -> Self {
@@ -120,7 +133,23 @@ impl Turns {
     ) -> Result<Way, StoreError> {
         let turn = TurnId::random();
         let span = tracing::info_span!("turn", %turn, attempt = begun.attempt);
-        self.answer(lease, begun, &turn, &stop, &interrupt).instrument(span).await
+        let event = begun.event;
+        let way = self.answer(lease, begun, &turn, &stop, &interrupt).instrument(span).await?;
+        if way == Way::Stopped
+            && let Err(error) = self.store.break_off(lease, event).await
+        {
+            tracing::warn!(%error, "an event that was broken off counts as tried");
+        }
+        Ok(way)
+    }
+
+    /// Ends the agents of an earlier host that was killed, and finds out whether the agent's command fits.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub async fn agents_ready(&self) -> Result<CliVersion, AgentError> {
+        self.agents.clear_leftovers().await;
+        self.agents.version().await
     }
 
     /// Whether it is a message that asks the bot to stop what it does in that room.
@@ -143,11 +172,21 @@ impl Turns {
         self.agents.drained().await;
     }
 
-    /// Tells a room that its lane is full.
-    pub async fn tell_full(&self, lane: &LaneKey) {
+    /// Tells a room that its lane is full; says whether it may have heard.
+    pub async fn tell_full(&self, lane: &LaneKey) -> bool {
+        self.tell(lane, face::FULL).await
+    }
+
+    /// Tells a room that bots have answered each other there for too long.
+    pub async fn tell_looping(&self, lane: &LaneKey) -> bool {
+        self.tell(lane, face::LOOPING).await
+    }
+
+    async fn tell(&self, lane: &LaneKey, sentence: &str) -> bool {
         let target = self.roster.bot(lane.bot.as_str()).and_then(|seat| target(&seat.bot, lane.room));
-        if let Some(target) = target {
-            self.delivery.tell(&target, face::FULL).await;
+        match target {
+            Some(target) => self.delivery.tell(&target, sentence).await,
+            None => false,
         }
     }
 
@@ -185,7 +224,7 @@ impl Turns {
 
         let resumed = !begun.parts.is_empty();
         let (mut answered, parts) = if resumed {
-            (Answered::resumed(begun.verdict), begun.parts)
+            (Answered::resumed(begun.verdict, begun.details.as_deref()), begun.parts)
         } else {
             let spot = Spot {
                 store: &*self.store,
@@ -224,8 +263,14 @@ impl Turns {
             // These are strings and numbers; serialising them can't fail.
             let contents = contents.unwrap_or_default();
             if !contents.is_empty() {
-                let recorded = contents.clone();
-                self.store.record_parts(lease, begun.event, recorded, answered.end, answered.session).await?;
+                let (end, session, details) = (answered.end, answered.session, answered.recorded());
+                let record = || {
+                    let (contents, details) = (contents.clone(), details.clone());
+                    self.store.record_parts(lease, begun.event, contents, end, session, details)
+                };
+                if insist(stop, record).await?.is_none() {
+                    return Ok(Way::Stopped);
+                }
             }
             (answered, planned(contents))
         };
@@ -236,6 +281,7 @@ impl Turns {
             trigger: occasion.trigger(),
             target: &target,
             received_at: begun.received_at,
+            posted: begun.posted,
             stop,
         };
         let delivered = match self.delivery.post(&errand, parts, resumed).await? {
@@ -245,10 +291,10 @@ impl Turns {
         };
         answered.add(&delivered);
         answered.details["about"] = occasion.about();
-        tracing::info!(outcome = answered.outcome, posted = delivered.posted.len(), "the turn ended");
-        let row = row(answered.outcome, answered.details);
-        self.store.finish(lease, begun.event, answered.end, answered.session, row).await?;
-        Ok(Way::Ended)
+        tracing::info!(outcome = %answered.outcome, posted = delivered.posted.len(), "the turn ended");
+        let row = row(&answered.outcome, answered.details);
+        let finish = || self.store.finish(lease, begun.event, answered.end, answered.session, row.clone());
+        Ok(if insist(stop, finish).await?.is_some() { Way::Ended } else { Way::Stopped })
     }
 
     /// Everything from the occasion to the parts; asks the plugin and the agent, posts nothing but the reaction.
@@ -277,6 +323,7 @@ impl Turns {
         };
         if begun.tries > ATTEMPTS {
             tracing::error!("the event was begun {ATTEMPTS} times and never ended");
+            metrics::counter!("hearth_events_given_up_total", "bot" => bot.name.to_string()).increment(1);
             return Ok(Answered::face(Face::GivenUp, turn, "given-up").with(generation));
         }
         if begun.stopped {
@@ -433,6 +480,7 @@ async fn formatted(
 
 impl Answered {
     fn new(parts: Vec<Outgoing>, outcome: &'static str) -> Self {
+        let outcome = outcome.into();
         Self { parts, outcome, end: End::Done, session: SessionChange::Keep, details: json!({}) }
     }
 
@@ -448,9 +496,26 @@ impl Answered {
         answered
     }
 
-    /// An earlier attempt got as far as the outbox; what it knew besides is lost with it.
-    fn resumed(verdict: Option<End>) -> Self {
-        Self { end: verdict.unwrap_or(End::Done), ..Self::new(Vec::new(), "resumed") }
+    /// An earlier attempt got as far as the outbox, with what it knew.
+    fn resumed(verdict: Option<End>, recorded: Option<&str>) -> Self {
+        let mut answered = Self::new(Vec::new(), "resumed");
+        answered.end = verdict.unwrap_or(End::Done);
+        if let Some(Recorded { outcome, details }) =
+            recorded.and_then(|recorded| serde_json::from_str::<Recorded>(recorded).ok())
+            && details.is_object()
+        {
+            answered.outcome = outcome.into();
+            answered.details = details;
+        }
+        answered.details["resumed"] = json!(true);
+        answered
+    }
+
+    /// What a later attempt is to know.
+    fn recorded(&self) -> String {
+        let recorded = Recorded { outcome: self.outcome.to_string(), details: self.details.clone() };
+        // Strings and numbers; serialising them can't fail.
+        serde_json::to_string(&recorded).unwrap_or_default()
     }
 
     fn with(mut self, generation: &Generation) -> Self {
@@ -470,6 +535,7 @@ impl Answered {
         self.details["agent"] = json!({
             "session": report.session,
             "memory-lost": report.memory_lost,
+            "recovered": report.recovered,
             "cause": report.cause,
             "cost-usd": usage.cost_usd,
             "turns": usage.turns,
@@ -494,7 +560,7 @@ impl Answered {
     fn add(&mut self, delivered: &Delivered) {
         if delivered.failed > 0 {
             self.end = End::Failed;
-            self.outcome = "not-posted";
+            self.outcome = "not-posted".into();
         }
         self.details["posted"] = json!(delivered.posted);
         if delivered.uncertain + delivered.failed > 0 {
@@ -517,8 +583,10 @@ fn request(begun: &Begun, bot: &Bot, room: RoomId, prompt: Prompt) -> agent::Req
         bot: bot.name.clone(),
         room,
         session: begun.session,
-        // One id an attempt: the CLI answers a repeated one with nothing, and an attempt that was cut off gave no answer.
-        message: Uuid::new_v5(&begun.event.0, &begun.attempt.to_be_bytes()),
+        // Stable over crashes, as the agent's memory of the message is; another question once it was put back.
+        message: Uuid::new_v5(&begun.event.0, &begun.retries.to_be_bytes()),
+        new_session: SessionId(Uuid::new_v5(&begun.event.0, format!("session {}", begun.retries).as_bytes())),
+        again: begun.attempt > 1,
         prompt: prompt.text,
         system_prompt: prompt.system_prompt.or_else(|| bot.system_prompt.clone()),
         model: prompt.model.or_else(|| bot.model.clone()),

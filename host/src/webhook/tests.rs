@@ -7,7 +7,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::{config::Config, plugin::Seat};
+use crate::{campfire::Client, config::Config, plugin::Seat};
 
 const SECRET: &str = "0123456789abcdef";
 const MESSAGE: &str = r#"{"user":{"id":1,"name":"Ann"},"room":{"id":2,"name":null,"path":"/rooms/2/2-abcdefabcdef/messages"},"message":{"id":13,"body":{"html":null,"plain":"hello"},"path":"/rooms/2/@13"}}"#;
@@ -57,8 +57,10 @@ async fn served(inbox: Behaviour) -> Served {
         roster.seat(Seat { bot: Arc::clone(bot), generation: None });
     }
     let (missed, _) = mpsc::channel(1);
-    let door =
-        Arc::new(Door { roster: Arc::new(roster), inbox: Arc::new(inbox), max_body: 64 << 10, missed });
+    let roster = Arc::new(roster);
+    let client = Client::new(Duration::from_secs(1)).unwrap();
+    let hops = Hops { roster: Arc::clone(&roster), client, budget: 8 };
+    let door = Arc::new(Door { roster, inbox: Arc::new(inbox), hops, max_body: 64 << 10, missed });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let ended = CancellationToken::new();

@@ -58,7 +58,7 @@ pub(super) async fn settle(
         let failures = quiet(outside, record).await?;
         let counts = counts(record);
         let numbers = numbers(record);
-        let number = |failure: &Failure| numbers.get(&failure.message).map(|sent| sent.number);
+        let number = |failure: &Failure| numbers.get(failure.message.as_ref()?).map(|sent| sent.number);
         let is_answered =
             |failure: &Failure| number(failure).is_some_and(|number| counts.contains_key(&number));
         let (there, missing): (Vec<_>, Vec<_>) = failures.iter().partition(|failure| is_answered(failure));
@@ -106,7 +106,9 @@ async fn quiet(outside: &Outside, record: &Record) -> Result<Vec<Failure>, Fault
             .sent()
             .into_iter()
             .filter(|sent| {
-                sent.acknowledged && !counts.contains_key(&sent.number) && !listed.contains(&sent.message)
+                sent.acknowledged
+                    && !counts.contains_key(&sent.number)
+                    && !listed.contains(&Some(sent.message))
             })
             .collect();
         if open.is_empty() {

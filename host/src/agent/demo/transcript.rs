@@ -145,9 +145,11 @@ impl Transcript {
 
     /// Remembers a message of the user, before it is answered: what a process that dies in the turn has read is kept.
     pub(super) fn user(&mut self, text: &str, keys: &[String]) -> Result<(), TranscriptError> {
+        // As the real one does, under the sender's key.
+        let uuid = keys.first().cloned().unwrap_or_else(|| Uuid::new_v4().to_string());
         let line = json!({
             "type": "user",
-            "uuid": Uuid::new_v4(),
+            "uuid": uuid,
             "uuids": keys,
             "sessionId": self.session,
             "message": { "role": "user", "content": text },
@@ -163,6 +165,7 @@ impl Transcript {
             "sessionId": self.session,
             "message": {
                 "role": "assistant",
+                "stop_reason": "end_turn",
                 "content": [{ "type": "text", "text": text }],
                 "usage": { "input_tokens": usage.input, "output_tokens": usage.output },
             },

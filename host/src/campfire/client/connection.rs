@@ -17,6 +17,9 @@ const CONNECT_SHARE: u32 = 5;
 /// How long to wait before the second try, at most; twice as long before each further one.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 
+/// How long a connection is kept that nobody uses. Servers close theirs some time, and a post that meets that is in doubt.
+const IDLE: Duration = Duration::from_secs(15);
+
 /// Which proxy is used.
 #[derive(Clone, Copy)]
 pub(super) enum Proxy {
@@ -89,6 +92,7 @@ pub(super) fn pool(timeout: Duration, proxy: Proxy, roots: Roots) -> reqwest::Re
         .http1_only()
         .redirect(redirect::Policy::none())
         .connect_timeout(timeout / CONNECT_SHARE)
+        .pool_idle_timeout(IDLE)
         // Campfire gives browsers a page, and posts nothing: a plain product name is what it takes for a program.
         .user_agent(concat!("hearth/", env!("CARGO_PKG_VERSION")));
     if let Proxy::None = proxy {

@@ -24,6 +24,8 @@ pub enum RequestError {
     Uncertain {
         /// What came instead, in a few words.
         answer: Box<str>,
+        /// The HTTP status, if an answer came: then the server is done with it.
+        status: Option<u16>,
         /// What the connection met, if it was that.
         #[source]
         cause: Option<reqwest::Error>,
@@ -95,7 +97,7 @@ impl RequestError {
     /// What a connection that was made came to.
     pub(super) fn broken(cause: reqwest::Error) -> Self {
         let answer = if cause.is_timeout() { "none in time" } else { "the connection broke" };
-        Self::Uncertain { answer: answer.into(), cause: Some(cause.without_url()) }
+        Self::Uncertain { answer: answer.into(), status: None, cause: Some(cause.without_url()) }
     }
 }
 
@@ -109,9 +111,11 @@ pub(super) fn refused(response: &Response, target: &Target) -> RequestError {
         code if status.is_success() => RequestError::NotCampfire { status: code },
         code if status.is_redirection() => redirected(response, code),
         // Campfire answers 500 to a broken image, after it has posted it.
-        code if status.is_server_error() => {
-            RequestError::Uncertain { answer: format!("status {code}").into(), cause: None }
-        }
+        code if status.is_server_error() => RequestError::Uncertain {
+            answer: format!("status {code}").into(),
+            status: Some(code),
+            cause: None,
+        },
         code => RequestError::Rejected { status: code },
     }
 }

@@ -7,6 +7,8 @@
 //! What is no message (no id, no author, no time) is passed over. What is no list of anything is
 //! [`RequestError::NotCampfire`].
 
+use std::collections::HashSet;
+
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
@@ -81,8 +83,11 @@ struct Creator {
     role: Option<String>,
 }
 
-/// Reads a page from an answer.
-pub(super) async fn read(mut response: Response, span: Span) -> Result<Page, RequestError> {
+/// Reads a page from an answer, and who of its authors are bots.
+pub(super) async fn read(
+    mut response: Response,
+    span: Span,
+) -> Result<(Page, HashSet<UserId>), RequestError> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(RequestError::broken)? {
         if body.len() + chunk.len() > LIMIT {
@@ -93,8 +98,9 @@ pub(super) async fn read(mut response: Response, span: Span) -> Result<Page, Req
     page(&body, span).ok_or(RequestError::NotCampfire { status: StatusCode::OK.as_u16() })
 }
 
-fn page(body: &[u8], span: Span) -> Option<Page> {
+fn page(body: &[u8], span: Span) -> Option<(Page, HashSet<UserId>)> {
     let items: Vec<Value> = serde_json::from_slice(body).ok()?;
+    let bots = items.iter().filter_map(|item| bot(&item["creator"])).collect();
     let more = items.len() >= PAGE;
     let mut strange = 0;
     let mut messages: Vec<PastMessage> = items
@@ -114,7 +120,7 @@ fn page(body: &[u8], span: Span) -> Option<Page> {
     }
     messages.sort_by_key(|message| message.id);
     messages.dedup_by_key(|message| message.id);
-    Some(Page { messages, more })
+    Some((Page { messages, more }, bots))
 }
 
 impl Span {
@@ -125,6 +131,11 @@ impl Span {
             Self::After(start) => id > start,
         }
     }
+}
+
+/// The author, if that is a bot.
+fn bot(creator: &Value) -> Option<UserId> {
+    (creator["role"] == "bot").then(|| creator["id"].as_u64().map(UserId)).flatten()
 }
 
 fn said(item: Item) -> Option<PastMessage> {
@@ -160,13 +171,13 @@ mod tests {
     }
 
     fn ids(items: &[Value], span: Span) -> Vec<u64> {
-        let page = page(&serde_json::to_vec(items).unwrap(), span).unwrap();
+        let (page, _) = page(&serde_json::to_vec(items).unwrap(), span).unwrap();
         page.messages.iter().map(|message| message.id.0).collect()
     }
 
     #[test]
     fn a_message_is_read_with_all_it_has() {
-        let page = page(json!([item(42)]).to_string().as_bytes(), Span::Newest).unwrap();
+        let (page, _) = page(json!([item(42)]).to_string().as_bytes(), Span::Newest).unwrap();
         let message = PastMessage {
             id: MessageId(42),
             author: Person { id: UserId(1), name: "Ann".into() },
@@ -185,10 +196,18 @@ mod tests {
         bare["creator"] = json!({ "id": 9, "name": null });
         let mut file = item(43);
         file["body"] = json!({ "plain_text": "a\u{0}.csv", "html": "" });
-        let page = page(json!([bare, file]).to_string().as_bytes(), Span::Newest).unwrap();
+        let (page, _) = page(json!([bare, file]).to_string().as_bytes(), Span::Newest).unwrap();
         let told: Vec<_> =
             page.messages.iter().map(|m| (&*m.author.name, &*m.text, m.html.as_deref())).collect();
         assert_eq!(told, [("", "", None), ("Ann", "a.csv", None)]);
+    }
+
+    #[test]
+    fn authors_that_are_bots_are_told() {
+        let mut by_bot = item(42);
+        by_bot["creator"] = json!({ "id": 9, "name": "helper", "role": "bot" });
+        let (_, bots) = page(json!([item(41), by_bot]).to_string().as_bytes(), Span::Newest).unwrap();
+        assert_eq!(bots, HashSet::from([UserId(9)]));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Events: acceptance, order, attempts.
 
 use super::*;
-use crate::store::{DUPLICATE_WINDOW, Stopping};
+use crate::store::{DUPLICATE_WINDOW, End, SessionChange, Stopping, StoreError};
 
 pub(in crate::store) async fn an_event_is_begun_with_what_it_was_accepted_with(store: &dyn Store) {
     let event = message(1);
@@ -164,4 +164,25 @@ pub(in crate::store) async fn a_lane_with_nothing_to_do_has_nothing_to_stop(stor
     accept(store, &message_in(lane("a", 2), 2)).await;
     assert_eq!(store.ask_to_stop(stop.clone()).await.unwrap(), Stopping::Idle);
     assert_eq!(accept(store, &stop).await, Acceptance::Fresh, "it is a message like any other");
+}
+
+pub(in crate::store) async fn what_was_broken_off_was_no_try(store: &dyn Store) {
+    accept(store, &message(1)).await;
+    let lease = take(store, &lane("a", 1)).await;
+    for attempt in 1..=5 {
+        let begun = store.begin(&lease, NOW).await.unwrap().unwrap();
+        assert_eq!((begun.attempt, begun.tries, begun.retries), (attempt, 1, 0));
+        store.break_off(&lease, begun.event).await.unwrap();
+    }
+    let event = store.begin(&lease, NOW).await.unwrap().unwrap().event;
+    let begun = store.begin(&lease, NOW).await.unwrap().unwrap();
+    assert_eq!((begun.attempt, begun.tries), (7, 2), "a crash is a try");
+
+    let row = journal_row(&lease, event, NOW);
+    store.finish(&lease, event, End::Failed, SessionChange::Keep, row).await.unwrap();
+    let late = store.break_off(&lease, event).await;
+    assert!(matches!(late, Err(StoreError::OutOfStep { .. })), "{late:?}");
+    store.retry(event, false).await.unwrap();
+    let begun = store.begin(&lease, NOW).await.unwrap().unwrap();
+    assert_eq!((begun.attempt, begun.tries, begun.retries), (8, 1, 1));
 }

@@ -69,13 +69,13 @@ pub(in crate::store) async fn no_write_with_a_lost_lease_changes_anything(store:
     let old = take(store, &lane).await;
     let event = store.begin(&old, NOW).await.unwrap().unwrap().event;
     let set = |number| SessionChange::Set(session(number), at(3_600));
-    store.record_parts(&old, event, vec!["one".to_owned()], End::Done, set(1)).await.unwrap();
+    store.record_parts(&old, event, vec!["one".to_owned()], End::Done, set(1), String::new()).await.unwrap();
     let current = store.lease(&lane, HostId::random(), at(60), at(120)).await.unwrap().unwrap();
 
     let row = journal_row(&old, event, NOW);
     for refused in [
         store.begin(&old, NOW).await.map(drop),
-        store.record_parts(&old, event, vec!["two".to_owned()], End::Done, set(2)).await,
+        store.record_parts(&old, event, vec!["two".to_owned()], End::Done, set(2), String::new()).await,
         store.mark_part(&old, event, 0, PartState::Failed).await,
         store.finish(&old, event, End::Failed, set(3), row).await,
         store.release_if_idle(&old).await.map(drop),

@@ -2,6 +2,7 @@
 //!
 //! Each case gets a store that is empty and its own.
 
+pub(super) mod chains;
 pub(super) mod inbox;
 pub(super) mod kv;
 pub(super) mod leases;
@@ -27,6 +28,7 @@ macro_rules! conformance {
                 events_of_a_lane_come_in_the_order_they_were_accepted
                 lanes_do_not_see_each_others_events
                 an_unfinished_event_is_begun_again_and_counted
+                what_was_broken_off_was_no_try
                 a_finished_event_is_not_begun_again
                 an_equal_delivery_within_the_window_is_a_duplicate
                 a_delivery_that_differs_is_no_duplicate
@@ -42,6 +44,13 @@ macro_rules! conformance {
                 a_found_message_that_arrives_after_all_is_a_duplicate
                 a_room_is_known_from_its_first_message_on
                 a_room_from_which_nothing_comes_is_forgotten_some_day
+            }
+            chains {
+                messages_of_bots_are_counted_once_each_until_there_are_too_many
+                a_person_ends_the_chain_and_so_does_a_pause
+                rooms_and_campfires_have_chains_of_their_own
+                a_repeated_delivery_is_not_counted
+                where_bots_may_not_answer_bots_nobody_is_told
             }
             leases {
                 a_lane_has_one_holder_until_its_lease_expires
@@ -62,6 +71,8 @@ macro_rules! conformance {
                 a_note_is_kept_until_the_answer_is_recorded
                 only_a_running_event_of_the_lane_takes_parts_and_an_end
                 the_conversation_is_known_from_the_moment_the_answer_is_recorded
+                what_was_recorded_with_the_parts_comes_back_with_them
+                the_last_message_that_was_posted_is_known_as_long_as_its_event
             }
             timers {
                 a_timer_is_set_listed_and_taken_back
@@ -115,6 +126,7 @@ macro_rules! conformance {
                 what_was_spent_is_counted_by_bot_and_day
                 a_sweep_removes_what_is_old_and_keeps_what_is_needed
                 messages_and_the_journal_are_kept_each_for_its_own_time
+                the_reason_of_a_failure_is_kept_as_long_as_the_failure
                 a_sweep_does_a_bounded_amount_of_work
                 a_store_that_works_answers_a_ping
             }
@@ -165,6 +177,7 @@ fn message_in(lane: LaneKey, id: u64) -> NewEvent {
         payload: format!("message {id}"),
         received_at: NOW,
         source: Source::Other,
+        hop: None,
     }
 }
 

@@ -13,7 +13,7 @@ async fn running(store: &dyn Store) -> (Lease, Begun) {
 
 async fn record(store: &dyn Store, lease: &Lease, event: EventId, parts: &[&str]) -> Result<(), StoreError> {
     let parts = parts.iter().map(|&part| part.to_owned()).collect();
-    store.record_parts(lease, event, parts, End::Done, SessionChange::Keep).await
+    store.record_parts(lease, event, parts, End::Done, SessionChange::Keep, String::new()).await
 }
 
 fn is_out_of_step<T>(result: &Result<T, StoreError>, of: EventId) -> bool {
@@ -116,7 +116,7 @@ pub(in crate::store) async fn the_conversation_is_known_from_the_moment_the_answ
 ) {
     let (lease, Begun { event, .. }) = running(store).await;
     let set = SessionChange::Set(session(5), at(60));
-    store.record_parts(&lease, event, vec!["one".to_owned()], End::Done, set).await.unwrap();
+    store.record_parts(&lease, event, vec!["one".to_owned()], End::Done, set, String::new()).await.unwrap();
     assert_eq!(store.begin(&lease, NOW).await.unwrap().unwrap().session, Some(session(5)));
 }
 
@@ -132,4 +132,44 @@ pub(in crate::store) async fn a_note_is_kept_until_the_answer_is_recorded(store:
 
     let stale = Lease { token: lease.token - 1, ..lease };
     assert!(matches!(store.note(&stale, event, "three").await, Err(StoreError::LeaseLost(_))));
+}
+
+pub(in crate::store) async fn what_was_recorded_with_the_parts_comes_back_with_them(store: &dyn Store) {
+    let (lease, Begun { event, details, .. }) = running(store).await;
+    assert_eq!(details, None);
+    let (parts, known) = (vec!["one".to_owned()], "what is known".to_owned());
+    store.record_parts(&lease, event, parts, End::Done, SessionChange::Keep, known.clone()).await.unwrap();
+    assert_eq!(store.begin(&lease, NOW).await.unwrap().unwrap().details, Some(known));
+}
+
+pub(in crate::store) async fn the_last_message_that_was_posted_is_known_as_long_as_its_event(
+    store: &dyn Store,
+) {
+    let (lease, Begun { event, posted, .. }) = running(store).await;
+    assert_eq!(posted, None);
+    record(store, &lease, event, &["one", "two", "three"]).await.unwrap();
+    let states = [
+        PartState::Posted(Some(MessageId(7))),
+        PartState::Posted(Some(MessageId(8))),
+        PartState::Posted(None),
+    ];
+    for (index, state) in (0..).zip(states) {
+        store.mark_part(&lease, event, index, state).await.unwrap();
+    }
+    finish(store, &lease, event, NOW).await;
+    accept(store, &message(2)).await;
+    let begun = store.begin(&lease, NOW).await.unwrap().unwrap();
+    assert_eq!(begun.posted, Some(MessageId(8)));
+    accept(store, &message_in(lane("a", 2), 3)).await;
+    let elsewhere = take(store, &lane("a", 2)).await;
+    assert_eq!(store.begin(&elsewhere, NOW).await.unwrap().unwrap().posted, None);
+
+    // Of a Campfire that was set up anew, it is the last and not the largest.
+    record(store, &lease, begun.event, &["one"]).await.unwrap();
+    store.mark_part(&lease, begun.event, 0, PartState::Posted(Some(MessageId(3)))).await.unwrap();
+    finish(store, &lease, begun.event, NOW).await;
+    accept(store, &message(4)).await;
+    assert_eq!(store.begin(&lease, NOW).await.unwrap().unwrap().posted, Some(MessageId(3)));
+    sweep(store, at(9_000_000), at(9_000_000)).await;
+    assert_eq!(store.begin(&lease, NOW).await.unwrap().unwrap().posted, None);
 }

@@ -153,7 +153,10 @@ async fn ended(
     let Begun { event, .. } = store.begin(lease, NOW).await.unwrap().unwrap();
     if !parts.is_empty() {
         let contents = (0..parts.len()).map(|part| format!("part {part}")).collect();
-        store.record_parts(lease, event, contents, verdict, SessionChange::Keep).await.unwrap();
+        store
+            .record_parts(lease, event, contents, verdict, SessionChange::Keep, String::new())
+            .await
+            .unwrap();
         for (index, state) in (0..).zip(parts).take_while(|(_, state)| **state != PartState::Planned) {
             store.mark_part(lease, event, index, *state).await.unwrap();
         }
@@ -189,7 +192,7 @@ pub(in crate::store) async fn failed_events_are_listed_newest_first_with_what_is
     let FailedEvent { end, attempts, posted, uncertain, failed, row, message, received_at, lane, .. } =
         &listed[2];
     assert_eq!((*end, *attempts, *posted, *uncertain, *failed), (End::Failed, 1, 1, 1, 2));
-    assert_eq!((*message, *received_at, lane), (MessageId(1), NOW, &here.lane));
+    assert_eq!((*message, *received_at, lane), (Some(MessageId(1)), NOW, &here.lane));
     assert_eq!(row.as_ref().map(|row| row.outcome.as_str()), Some("outcome 1"));
     assert_eq!((listed[1].end, listed[1].uncertain), (End::Done, 1));
     assert_eq!(listed[0].row.as_ref().map(|row| row.outcome.as_str()), Some("outcome 4"));
@@ -246,7 +249,10 @@ pub(in crate::store) async fn a_sentence_about_a_failure_is_not_posted_again(sto
         assert_eq!(store.retry(event, id == 3).await.unwrap().retry, Retry::Anew, "{state:?}");
         assert_eq!(begun_with(store, &lease).await, (event, vec![]), "{state:?}");
         let answer = vec!["an answer".to_owned()];
-        store.record_parts(&lease, event, answer, End::Done, SessionChange::Keep).await.unwrap();
+        store
+            .record_parts(&lease, event, answer, End::Done, SessionChange::Keep, String::new())
+            .await
+            .unwrap();
         store.mark_part(&lease, event, 0, POSTED).await.unwrap();
         finish(store, &lease, event, NOW).await;
     }

@@ -44,20 +44,25 @@ async fn in_state(store: &dyn Store, state: State, room: u64) -> (Lease, EventId
 pub(in crate::store) async fn an_event_takes_only_the_steps_of_its_state(store: &dyn Store) {
     let mut room = 0;
     for state in STATES {
-        for step in ["record", "mark", "finish as done", "finish as failed", "retry", "retry anyway"] {
+        for step in
+            ["record", "mark", "break off", "finish as done", "finish as failed", "retry", "retry anyway"]
+        {
             room += 1;
             let (lease, event) = in_state(store, state, room).await;
             let keep = SessionChange::Keep;
             let row = journal_row(&lease, event, NOW);
             if step == "mark" && state == State::Running {
                 let parts = vec![CONTENT.to_owned()];
-                store.record_parts(&lease, event, parts, End::Done, keep).await.unwrap();
+                store.record_parts(&lease, event, parts, End::Done, keep, String::new()).await.unwrap();
             }
             let taken = match step {
                 "record" => {
-                    store.record_parts(&lease, event, vec![CONTENT.to_owned()], End::Done, keep).await
+                    store
+                        .record_parts(&lease, event, vec![CONTENT.to_owned()], End::Done, keep, String::new())
+                        .await
                 }
                 "mark" => store.mark_part(&lease, event, 0, PartState::Posted(None)).await,
+                "break off" => store.break_off(&lease, event).await,
                 "finish as done" => store.finish(&lease, event, End::Done, keep, row).await,
                 "finish as failed" => store.finish(&lease, event, End::Failed, keep, row).await,
                 retry => store.retry(event, retry == "retry anyway").await.map(drop),
@@ -100,7 +105,10 @@ pub(in crate::store) async fn a_part_becomes_only_what_its_state_allows(store: &
             room += 1;
             let (lease, event) = in_state(store, State::Running, room).await;
             let parts = vec![CONTENT.to_owned()];
-            store.record_parts(&lease, event, parts, End::Done, SessionChange::Keep).await.unwrap();
+            store
+                .record_parts(&lease, event, parts, End::Done, SessionChange::Keep, String::new())
+                .await
+                .unwrap();
             store.mark_part(&lease, event, 0, from).await.unwrap();
             let marked = store.mark_part(&lease, event, 0, to).await;
             let allowed = match from {
@@ -122,7 +130,10 @@ pub(in crate::store) async fn an_event_is_not_done_before_its_parts_are_settled(
     for (room, (state, is_settled)) in (1..).zip(states) {
         let (lease, event) = in_state(store, State::Running, room).await;
         let parts = vec![CONTENT.to_owned()];
-        store.record_parts(&lease, event, parts, End::Done, SessionChange::Keep).await.unwrap();
+        store
+            .record_parts(&lease, event, parts, End::Done, SessionChange::Keep, String::new())
+            .await
+            .unwrap();
         store.mark_part(&lease, event, 0, state).await.unwrap();
         let finish =
             |end| store.finish(&lease, event, end, SessionChange::Keep, journal_row(&lease, event, NOW));

@@ -31,7 +31,7 @@ pub(in crate::store) async fn a_conversation_lasts_until_it_expires_or_is_forgot
     accept(store, &message(100)).await;
     let event = store.begin(&lease, NOW).await.unwrap().unwrap().event;
     let set = SessionChange::Set(session(3), at(300));
-    store.record_parts(&lease, event, vec!["a".to_owned()], End::Done, set).await.unwrap();
+    store.record_parts(&lease, event, vec!["a".to_owned()], End::Done, set, String::new()).await.unwrap();
     store.mark_part(&lease, event, 0, PartState::Posted(None)).await.unwrap();
     let row = journal_row(&lease, event, NOW);
     store.finish(&lease, event, End::Done, SessionChange::Forget, row).await.unwrap();
@@ -96,7 +96,10 @@ pub(in crate::store) async fn a_sweep_removes_what_is_old_and_keeps_what_is_need
         accept(store, &message(id)).await;
         let event = store.begin(&lease, NOW).await.unwrap().unwrap().event;
         let parts = vec!["part".to_owned()];
-        store.record_parts(&lease, event, parts, End::Done, SessionChange::Keep).await.unwrap();
+        store
+            .record_parts(&lease, event, parts, End::Done, SessionChange::Keep, String::new())
+            .await
+            .unwrap();
         store.mark_part(&lease, event, 0, PartState::Posted(None)).await.unwrap();
         finish(store, &lease, event, ended_at).await;
     }
@@ -107,7 +110,7 @@ pub(in crate::store) async fn a_sweep_removes_what_is_old_and_keeps_what_is_need
     let late = take(store, &unfinished.lane).await;
     let event = store.begin(&late, NOW).await.unwrap().unwrap().event;
     let set = SessionChange::Set(session(1), at(60));
-    store.record_parts(&late, event, vec!["kept".to_owned()], End::Done, set).await.unwrap();
+    store.record_parts(&late, event, vec!["kept".to_owned()], End::Done, set, String::new()).await.unwrap();
     let scope = KvScope { bot: "a".into(), room: None };
     store.kv_set(&scope, "k", vec![1], KvExpect::Anything).await.unwrap();
 
@@ -174,4 +177,28 @@ pub(in crate::store) async fn what_was_spent_is_counted_by_bot_and_day(store: &d
         let spent = store.spent(&bot.into(), day).await.unwrap();
         assert!((spent - usd).abs() < 1e-9, "{bot} on day {day}: {spent}");
     }
+}
+
+pub(in crate::store) async fn the_reason_of_a_failure_is_kept_as_long_as_the_failure(store: &dyn Store) {
+    let lease = take(store, &lane("a", 1)).await;
+    for (id, end, state) in [
+        (1, End::Failed, PartState::Failed),
+        (2, End::Done, PartState::Uncertain),
+        (3, End::Done, PartState::Posted(None)),
+    ] {
+        accept(store, &message(id)).await;
+        let event = store.begin(&lease, NOW).await.unwrap().unwrap().event;
+        let parts = vec!["part".to_owned()];
+        store.record_parts(&lease, event, parts, end, SessionChange::Keep, String::new()).await.unwrap();
+        store.mark_part(&lease, event, 0, state).await.unwrap();
+        let row = journal_row(&lease, event, NOW);
+        store.finish(&lease, event, end, SessionChange::Keep, row).await.unwrap();
+    }
+    store.sweep(Horizon { events: NOW, journal: at(DAY) }, at(30)).await.unwrap();
+    let failed = store.failed_events(None, 10).await.unwrap();
+    assert_eq!(failed.iter().filter(|failed| failed.row.is_some()).count(), 2, "{failed:?}");
+    assert_eq!(store.journal(None, 10).await.unwrap().len(), 2);
+    let all = Horizon { events: at(2 * DAY), journal: at(2 * DAY) };
+    store.sweep(all, at(4 * DAY)).await.unwrap();
+    assert_eq!(store.journal(None, 10).await.unwrap().len(), 0);
 }

@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use super::{
     super::{DUPLICATE_WINDOW, Source},
-    Acceptance, Begun, End, JournalRow, Lease, NewEvent, SessionChange, Stopping, StoreError, journal, lanes,
-    outbox, pauses, rooms, sessions,
+    Acceptance, Begun, End, JournalRow, Lease, NewEvent, SessionChange, Stopping, StoreError, chain, journal,
+    lanes, outbox, pauses, rooms, sessions,
 };
 use crate::id::{BotName, EventId, LaneKey, MessageId, Timestamp};
 
@@ -26,7 +26,7 @@ pub(super) const COUNT_UNFINISHED: &str = "SELECT count(*) FROM
     (SELECT 1 FROM event WHERE bot = ?1 AND room = ?2 AND ended_at IS NULL LIMIT ?3)";
 /// The lane's oldest unfinished event.
 pub(super) const FIND_OLDEST: &str =
-    "SELECT sequence, id, attempt, earlier, payload, received_at, verdict, note, stopped FROM event
+    "SELECT sequence, id, attempt, earlier, payload, received_at, verdict, note, stopped, retries, details FROM event
     WHERE bot = ?1 AND room = ?2 AND ended_at IS NULL ORDER BY sequence LIMIT 1";
 /// The lanes that have unfinished events and are not paused.
 pub(super) const FIND_LANES: &str = "SELECT bot, room FROM event
@@ -44,6 +44,9 @@ pub(super) fn accept(
     rooms::heard(connection, event)?;
     if is_known(connection, event)? {
         return Ok(Acceptance::Duplicate);
+    }
+    if let Some(looping) = chain::count(connection, event)? {
+        return Ok(looping);
     }
     let is_full = is_full(connection, &event.lane, queue_limit)?;
     insert(connection, event, !is_full)?;
@@ -140,6 +143,11 @@ fn message(event: &NewEvent) -> i64 {
     event.message.map_or(0, |message| message.0.cast_signed())
 }
 
+/// What the column says.
+pub(super) fn message_in(column: i64) -> Option<MessageId> {
+    (column != 0).then(|| MessageId(column.cast_unsigned()))
+}
+
 /// See [`Store::unfinished_lanes`](super::Store::unfinished_lanes).
 pub(super) fn unfinished_lanes(connection: &Connection) -> Result<Vec<LaneKey>, StoreError> {
     let mut statement = connection.prepare_cached(FIND_LANES)?;
@@ -188,6 +196,7 @@ pub(super) fn begin(
         event: EventId(Uuid::from_bytes(row.get(1)?)),
         attempt,
         tries: attempt.saturating_sub(earlier),
+        retries: row.get(9)?,
         payload: row.get(4)?,
         received_at: Timestamp(row.get(5)?),
         session: sessions::of_lane(connection, lane, now)?,
@@ -195,6 +204,8 @@ pub(super) fn begin(
         verdict: verdict.map(|verdict| end(&verdict)),
         note: row.get(7)?,
         stopped: row.get(8)?,
+        details: row.get(10)?,
+        posted: outbox::last_posted(connection, lane)?,
     };
     connection
         .prepare_cached("UPDATE event SET state = 'running', attempt = ?2 WHERE sequence = ?1")?
@@ -213,6 +224,15 @@ pub(super) fn note(
     connection
         .prepare_cached("UPDATE event SET note = ?2 WHERE sequence = ?1")?
         .execute(params![sequence, note])?;
+    Ok(())
+}
+
+/// See [`Store::break_off`](super::Store::break_off).
+pub(super) fn break_off(connection: &Connection, lease: &Lease, event: EventId) -> Result<(), StoreError> {
+    let sequence = running(connection, lease, event)?;
+    connection
+        .prepare_cached("UPDATE event SET earlier = earlier + 1 WHERE sequence = ?1")?
+        .execute([sequence])?;
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{super::OutboxPart, End, Lease, PartState, SessionChange, StoreError, inbox, sessions};
-use crate::id::{EventId, MessageId};
+use crate::id::{EventId, LaneKey, MessageId};
 
 /// See [`Store::record_parts`](super::Store::record_parts).
 pub(super) fn record(
@@ -13,6 +13,7 @@ pub(super) fn record(
     contents: &[String],
     verdict: End,
     session: SessionChange,
+    details: &str,
 ) -> Result<(), StoreError> {
     let sequence = inbox::running(connection, lease, event)?;
     let recorded = parts(connection, sequence)?;
@@ -29,8 +30,8 @@ pub(super) fn record(
         insert.execute(params![sequence, position, content])?;
     }
     connection
-        .prepare_cached("UPDATE event SET verdict = ?2, note = NULL WHERE sequence = ?1")?
-        .execute(params![sequence, inbox::word(verdict)])?;
+        .prepare_cached("UPDATE event SET verdict = ?2, details = ?3, note = NULL WHERE sequence = ?1")?
+        .execute(params![sequence, inbox::word(verdict), details])?;
     sessions::change(connection, &lease.lane, session)
 }
 
@@ -59,7 +60,26 @@ pub(super) fn mark(
     if !may_become(known, state) {
         return Err(StoreError::OutOfStep { event, problem: "the part is past this state" });
     }
+    if let PartState::Posted(Some(message)) = state {
+        connection
+            .prepare_cached("REPLACE INTO posted (bot, room, message, event) VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![
+                lease.lane.bot.as_str(),
+                lease.lane.room.0.cast_signed(),
+                message.0.cast_signed(),
+                sequence
+            ])?;
+    }
     set(connection, sequence, index, state)
+}
+
+/// The last message that a lane is known to have posted: a lane posts in order.
+pub(super) fn last_posted(connection: &Connection, lane: &LaneKey) -> Result<Option<MessageId>, StoreError> {
+    let message = connection
+        .prepare_cached("SELECT message FROM posted WHERE bot = ?1 AND room = ?2")?
+        .query_row(params![lane.bot.as_str(), lane.room.0.cast_signed()], |row| row.get::<_, i64>(0))
+        .optional()?;
+    Ok(message.map(|message| MessageId(message.cast_unsigned())))
 }
 
 /// The arrows between the states of a part, as the store's documentation draws them.

@@ -7,13 +7,13 @@ use super::{
     super::{FailedEvent, LISTED, OutboxPart, Retried, Retry},
     End, PartState, StoreError, inbox, journal, lanes, outbox,
 };
-use crate::id::{BotName, EventId, LaneKey, MessageId, Timestamp};
+use crate::id::{BotName, EventId, LaneKey, Timestamp};
 
 /// The newest events that failed, or have a part that may not be in the room; of one bot if named.
 pub(super) const FAILED: &str =
-    "SELECT sequence, id, bot, room, message, received_at, ended_at, state, attempt
+    "SELECT sequence, id, bot, room, message, received_at, ended_at, state, attempt, kind
     FROM event WHERE state = 'failed' AND (?1 IS NULL OR bot = ?1)
-    UNION ALL SELECT sequence, id, bot, room, message, received_at, ended_at, state, attempt
+    UNION ALL SELECT sequence, id, bot, room, message, received_at, ended_at, state, attempt, kind
     FROM event WHERE state = 'done' AND (?1 IS NULL OR bot = ?1)
         AND sequence IN (SELECT event FROM part WHERE state = 'uncertain')
     ORDER BY sequence DESC LIMIT ?2";
@@ -33,7 +33,8 @@ pub(super) fn failed(
         let mut found = FailedEvent {
             event,
             lane: lanes::read(row, 2)?,
-            message: MessageId(message.cast_unsigned()),
+            message: inbox::message_in(message),
+            kind: row.get(9)?,
             received_at: Timestamp(row.get(5)?),
             ended_at: Timestamp(row.get(6)?),
             end: inbox::end(&state),
@@ -79,7 +80,8 @@ pub(super) fn retry(connection: &Connection, event: EventId, anyway: bool) -> Re
     connection.execute_batch("PRAGMA defer_foreign_keys = ON")?;
     let last: i64 = connection.query_row(
         "UPDATE event SET sequence = (SELECT max(sequence) + 1 FROM event), state = 'waiting',
-            ended_at = NULL, earlier = attempt, note = NULL, stopped = 0 WHERE sequence = ?1 RETURNING sequence",
+            ended_at = NULL, earlier = attempt, retries = retries + 1, note = NULL, stopped = 0
+         WHERE sequence = ?1 RETURNING sequence",
         [sequence],
         |row| row.get(0),
     )?;
@@ -87,7 +89,8 @@ pub(super) fn retry(connection: &Connection, event: EventId, anyway: bool) -> Re
     let retry = match plan {
         Plan::Anew => {
             connection.execute("DELETE FROM part WHERE event = ?1", [last])?;
-            connection.execute("UPDATE event SET verdict = NULL WHERE sequence = ?1", [last])?;
+            connection
+                .execute("UPDATE event SET verdict = NULL, details = NULL WHERE sequence = ?1", [last])?;
             Retry::Anew
         }
         Plan::Post(parts) => {

@@ -13,9 +13,12 @@ const PAGES: u32 = 1_000;
 /// Removes ended events (with their parts).
 pub(super) const ENDED_EVENTS: &str = "DELETE FROM event WHERE sequence IN
     (SELECT sequence FROM event WHERE ended_at < ?1 ORDER BY ended_at LIMIT ?2)";
-/// Removes journal rows.
+/// Removes journal rows, but for those that say why an event failed, or may have, that is kept longer.
 pub(super) const JOURNAL_ROWS: &str = "DELETE FROM journal WHERE sequence IN
-    (SELECT sequence FROM journal WHERE ended_at < ?1 ORDER BY ended_at LIMIT ?2)";
+    (SELECT sequence FROM journal WHERE ended_at < ?1 AND NOT EXISTS
+        (SELECT 1 FROM event WHERE event.id = journal.event AND (state = 'failed' OR (state = 'done' AND EXISTS
+            (SELECT 1 FROM part WHERE part.event = event.sequence AND part.state = 'uncertain'))))
+     ORDER BY ended_at LIMIT ?2)";
 /// Removes tool calls.
 pub(super) const TOOL_CALLS: &str = "DELETE FROM tool_call WHERE sequence IN
     (SELECT sequence FROM tool_call WHERE started_at < ?1 ORDER BY started_at LIMIT ?2)";
@@ -31,6 +34,9 @@ pub(super) const EXPIRED_LEASES: &str = "DELETE FROM lane WHERE (bot, room) IN
 /// Removes rooms that were not heard of for long.
 pub(super) const SILENT_ROOMS: &str = "DELETE FROM room WHERE (bot, room) IN
     (SELECT bot, room FROM room WHERE heard_at < ?1 ORDER BY heard_at LIMIT ?2)";
+/// Removes chains that ended long ago.
+pub(super) const ENDED_CHAINS: &str = "DELETE FROM chain WHERE (campfire, room) IN
+    (SELECT campfire, room FROM chain WHERE counted_at < ?1 ORDER BY counted_at LIMIT ?2)";
 
 /// See [`Store::sweep`](super::super::Store::sweep).
 pub(super) fn sweep(connection: &Connection, keep: Horizon, now: Timestamp) -> Result<Swept, StoreError> {
@@ -43,6 +49,7 @@ pub(super) fn sweep(connection: &Connection, keep: Horizon, now: Timestamp) -> R
         (EXPIRED_SESSIONS, now),
         (EXPIRED_LEASES, now),
         (SILENT_ROOMS, events_before),
+        (ENDED_CHAINS, now.before(DUPLICATE_WINDOW)),
     ] {
         rows += connection.prepare_cached(statement)?.execute(params![until.0, ROWS])? as u64;
     }

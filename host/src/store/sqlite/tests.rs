@@ -3,7 +3,7 @@
 mod files;
 mod model;
 
-use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
+use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
 
 use futures_util::future::join_all;
 use rusqlite::Connection;
@@ -43,6 +43,7 @@ fn message(room: u64, id: u64) -> NewEvent {
         payload: format!("message {id}"),
         received_at: Timestamp(1_000),
         source: Source::Other,
+        hop: None,
     }
 }
 
@@ -97,7 +98,7 @@ async fn after_a_restart_everything_is_there_and_what_ran_runs_again() {
     let session = SessionId(uuid::Uuid::from_u128(5));
     let change = SessionChange::Set(session, Timestamp(90_000));
     let parts = vec!["one".to_owned(), "two".to_owned()];
-    store.record_parts(&lease, begun.event, parts, End::Done, change).await.unwrap();
+    store.record_parts(&lease, begun.event, parts, End::Done, change, String::new()).await.unwrap();
     store.mark_part(&lease, begun.event, 0, PartState::Posted(Some(MessageId(7)))).await.unwrap();
     let scope = KvScope { bot: "a".into(), room: None };
     let version = store.kv_set(&scope, "k", vec![1], KvExpect::Anything).await.unwrap();
@@ -286,7 +287,7 @@ async fn a_mark_is_flushed_if_and_only_if_another_part_follows() {
             |c| Ok(c.query_row("PRAGMA synchronous", [], |row| row.get::<_, i64>(0))?),
         )
     };
-    store.record_parts(&lease, event, parts, End::Done, SessionChange::Keep).await.unwrap();
+    store.record_parts(&lease, event, parts, End::Done, SessionChange::Keep, String::new()).await.unwrap();
     assert_eq!(synchronous().await.unwrap(), 2, "FULL");
     store.ping().await.unwrap();
     assert_eq!(synchronous().await.unwrap(), 1, "NORMAL");
@@ -328,7 +329,7 @@ async fn a_full_disk_fails_the_whole_batch_and_the_store_recovers_with_it() {
 #[tokio::test]
 async fn a_write_that_another_program_blocks_fails_and_the_next_one_works() {
     let (store, folder) = fresh();
-    store.write(Flush::Never, |c| Ok(c.busy_timeout(std::time::Duration::ZERO)?)).await.unwrap();
+    store.write(Flush::Never, |c| Ok(c.busy_timeout(Duration::ZERO)?)).await.unwrap();
     let other = Connection::open(path(&folder)).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     assert!(matches!(store.accept(message(1, 1), 10).await, Err(StoreError::Unavailable(_))));
@@ -336,6 +337,32 @@ async fn a_write_that_another_program_blocks_fails_and_the_next_one_works() {
     other.execute_batch("ROLLBACK").unwrap();
     store.ping().await.unwrap();
     assert_eq!(store.accept(message(1, 1), 10).await.unwrap(), Acceptance::Fresh);
+}
+
+#[tokio::test]
+async fn after_a_write_that_was_blocked_nobody_who_reads_is_waited_for() {
+    let (store, folder) = fresh();
+    store.accept(message(1, 1), 10).await.unwrap();
+    store.write(Flush::Never, |c| Ok(c.busy_timeout(Duration::ZERO)?)).await.unwrap();
+    // A backup reads the state of its beginning until it ends.
+    let backup = Connection::open(path(&folder)).unwrap();
+    backup.execute_batch("BEGIN; SELECT count(*) FROM event").unwrap();
+    store.accept(message(1, 2), 10).await.unwrap();
+    let other = Connection::open(path(&folder)).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert!(matches!(store.ping().await, Err(StoreError::Unavailable(_))));
+    other.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(store.accept(message(1, 3), 10).await.unwrap(), Acceptance::Fresh);
+
+    // After a failure of the disk there has to be a checkpoint; but a call does not take as long as the backup.
+    store.write(Flush::Never, |c| Ok(c.busy_timeout(Duration::from_hours(1))?)).await.unwrap();
+    limit_growth(&store, Some(0)).await;
+    let large = NewEvent { payload: "x".repeat(30_000), ..message(1, 4) };
+    assert!(matches!(store.accept(large, 10).await, Err(StoreError::Unavailable(_))));
+    let refused = store.ping().await.unwrap_err().to_string();
+    assert!(refused.contains("another process reads it"), "{refused}");
+    backup.execute_batch("COMMIT").unwrap();
+    store.ping().await.unwrap();
 }
 
 fn row(event: EventId) -> JournalRow {
@@ -405,6 +432,7 @@ fn no_frequent_statement_scans_a_table() {
         (sweep::TOOL_CALLS, "tool_call_started (started_at<?)"),
         (sweep::EXPIRED_SESSIONS, "session_expiry (expires_at<?)"),
         (sweep::EXPIRED_LEASES, "lane_expiry (expires_at<?)"),
+        (sweep::ENDED_CHAINS, "chain_counted (counted_at<?)"),
     ] {
         let plan = plan(sql);
         assert!(plan.iter().any(|step| step.contains(index)), "{sql}\n{plan:#?}");

@@ -14,7 +14,9 @@
 //! (it is begun again and finds its parts marked), a kv write of the turn that is now repeated.
 //!
 //! After a failure the kernel may have dropped what it could not write, though it was committed as `NORMAL` before. So
-//! the next transaction is preceded by a checkpoint into the database file, and later promises rest on that.
+//! the next transaction is preceded by a checkpoint into the database file, and later promises rest on that. (Not after
+//! one that could not begin, since another program held the file: it wrote nothing.) A checkpoint needs that nobody reads
+//! an older state; while a backup does, writes fail, and at once, so that the callers need not wait to hear it.
 
 use std::{
     fs::File,
@@ -22,6 +24,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -33,6 +36,9 @@ use super::{
 
 /// How many operations share a transaction at most; bounds how long the first of them waits for the others.
 const BATCH: usize = 256;
+
+/// How long the checkpoint after a failure waits for those who read.
+const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(100);
 
 /// Whether an operation must be on stable storage before it is answered.
 pub(super) enum Flush {
@@ -94,7 +100,7 @@ struct Writer {
     connection: Connection,
     /// What `synchronous` is set to: `FULL` if true. `None` if that isn't sure.
     flushing: Option<bool>,
-    /// Whether the last transaction failed.
+    /// Whether the last transaction that could begin failed.
     failed: bool,
     commits: Arc<AtomicU64>,
 }
@@ -111,7 +117,6 @@ impl Writer {
                 batch.push(next);
             }
             let committed = self.commit(&mut batch);
-            self.failed = committed.is_err();
             if let Err(error) = &committed {
                 tracing::error!(%error, operations = batch.len(), "the store could not commit");
             }
@@ -131,10 +136,13 @@ impl Writer {
         }
         self.set_flushing(flush)?;
         let mut transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        // From here on something is written.
+        self.failed = true;
         for operation in batch {
             operation.run(&mut transaction)?;
         }
         transaction.commit()?;
+        self.failed = false;
         self.commits.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
@@ -151,8 +159,11 @@ impl Writer {
 
     /// Moves the whole log into the database file, flushed, and begins a new one.
     fn checkpoint(&self) -> Result<(), StoreError> {
-        let busy: bool =
-            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        let patience: i64 = self.connection.query_row("PRAGMA busy_timeout", [], |row| row.get(0))?;
+        self.connection.busy_timeout(CHECKPOINT_PATIENCE)?;
+        let busy = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+        self.connection.busy_timeout(Duration::from_millis(patience.unsigned_abs()))?;
+        let busy: bool = busy?;
         if busy {
             return Err(StoreError::Unavailable(
                 "its log can't be written back, another process reads it".into(),

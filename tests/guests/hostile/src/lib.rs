@@ -39,6 +39,10 @@ impl Bot for Hostile {
                 }
                 Ok(reply(text("called")))
             }
+            // Mentions and all: it calls whoever was called, itself too.
+            _ if event.message.text.ends_with("quote me") => {
+                Ok(reply(html(event.message.html.unwrap_or_default())))
+            }
             "refuse" => Err("told to refuse; secret-looking-cause".into()),
             "many" => Ok(reply(vec![text("x"); 33])),
             "huge" => Ok(reply(text("x".repeat(300 << 10)))),
