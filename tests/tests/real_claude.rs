@@ -52,6 +52,34 @@ async fn two_turns_in_one_room_share_their_memory_over_a_restart_of_the_host() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_conversation_goes_on_in_one_process_and_survives_its_end_at_any_time() {
+    let api = MessagesApi::start();
+    let world = world(&api).await;
+    let room = world.room("assistant");
+    let told = ["one fish", "two fish", "red fish", "blue fish", "old fish"];
+    for (number, text) in told.iter().enumerate() {
+        world.ask(room, text).await;
+        world.drained().await;
+        if number % 2 == 1 {
+            world.kill_agents("assistant");
+        }
+    }
+    let recalled = world.ask(room, "RECALL").await;
+    for text in told {
+        assert!(recalled.plain.contains(text), "{text} in {}", recalled.plain);
+    }
+    world.drained().await;
+    let mut journal = world.journal("assistant").await;
+    journal.reverse();
+    let warm: Vec<_> = journal.iter().map(|row| row.details["agent"]["warm"] == json!(true)).collect();
+    assert_eq!(warm, [false, true, false, true, false, true]);
+    let spent: Vec<_> =
+        journal.iter().map(|row| row.details["agent"]["cost-usd"].as_f64().unwrap()).collect();
+    assert!(spent[1] < 2.0 * spent[0], "the cost is the turn's own: {spent:?}");
+    assert!(journal.iter().all(|row| row.details["agent"]["cause"].is_null()), "nobody noticed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_rooms_run_side_by_side_and_know_nothing_of_each_other() {
     let api = MessagesApi::start();
     let world = world(&api).await;
@@ -191,7 +219,7 @@ async fn the_model_calls_a_tool_of_the_plugin_and_uses_its_result() {
     assert_eq!(offered["description"], "Adds two whole numbers.");
     assert_eq!(offered["input_schema"]["required"], json!(["a", "b"]));
 
-    // A second turn resumes the session in another process, and has the tools too.
+    // The process stays for the second turn, and the calls go to that one.
     let again =
         world.ask(room, r#"TOOL:mcp__host__add:{"a": 1, "b": 1} THEN TOOL:mcp__host__context:{}"#).await;
     assert!(again.plain.contains(r#"{"sum":2}"#) && again.plain.contains("THEN"), "{}", again.plain);
@@ -202,6 +230,7 @@ async fn the_model_calls_a_tool_of_the_plugin_and_uses_its_result() {
         (&json!(2), &json!(1))
     );
     assert_eq!(journal[0].details["agent"]["cause"], json!(null), "the tools were connected");
+    assert_eq!(journal[0].details["agent"]["warm"], json!(true));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -239,6 +239,7 @@ mod tests {
             budget_usd: None,
             builtin_tools: Vec::new(),
             tools: None,
+            interrupt: tokio_util::sync::CancellationToken::new(),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Runs one message's turn on the `claude` CLI, with a fresh process each time, and says in one word what came of it.
+//! Runs one message's turn on the `claude` CLI, and says in one word what came of it.
 //!
 //! Between turns the only state of a conversation is its session: an id, and the transcript behind it in the bot's folder.
 //! Two turns of one session must not run at once (the CLI would lose one of them without a word); the lane sees to that.
@@ -8,8 +8,9 @@
 //!   (arguments), `protocol` (`client_composed`) and `environment` for the layers.
 //! - The process sees a short list of variables and folders of its own. What it says about itself is for the log, bounded and
 //!   with its secrets masked; the prose of an error is never an answer.
-//! - Every wait has a deadline with a name, [`Clock`]. While the CLI waits for a tool of the host's, only `total` runs. When a turn is over its process is too, or is being ended in the
-//!   background; a dropped turn is no exception. [`Runner::drained`] waits for the last of them.
+//! - Every wait has a deadline with a name, [`Clock`]. While the CLI waits for a tool of the host's, only `total` runs.
+//! - When a turn is over its process waits for the room's next message (`pool`), if nothing about it was odd; else it is
+//!   being ended in the background, and a dropped turn is no exception. [`Runner::drained`] ends them all.
 //!
 //! What an exchange comes to, the exit code saying little:
 //!
@@ -35,8 +36,11 @@ mod environment;
 mod exchange;
 mod framer;
 mod leftovers;
+mod live;
 mod mcp;
+mod memory;
 mod outcome;
+mod pool;
 mod process;
 mod protocol;
 mod redact;
@@ -60,6 +64,7 @@ use self::{
     command::{Command, Folders, Launch},
     environment::Environment,
     outcome::Exit,
+    pool::Pool,
     process::{Happening, Leave, Process},
     redact::beginning_of,
     turn::Turn,
@@ -84,6 +89,8 @@ pub struct Runner {
     data: PathBuf,
     /// Start-up is nearly all CPU: more at once than there are cores makes all of them slower. First come, first served.
     starts: Arc<Semaphore>,
+    /// Processes that wait for their room's next message.
+    pool: Pool,
     /// Ends of processes that no turn waits for.
     endings: TaskTracker,
     /// The CLI's version once it was found to fit.
@@ -115,6 +122,9 @@ pub struct Request {
     pub builtin_tools: Vec<String>,
     /// The host's tools, which it may use besides; none if there are none to offer.
     pub tools: Option<Arc<dyn Tools>>,
+    /// Breaks the turn off: the outcome is [`Outcome::Interrupted`] within about a second, unless it is over before, and
+    /// the process and the session go on.
+    pub interrupt: CancellationToken,
 }
 
 /// What a turn came to.
@@ -131,6 +141,8 @@ pub struct Report {
     pub usage: Usage,
     /// How long it took.
     pub timings: Timings,
+    /// A process that had answered before in this conversation did it, without a start.
+    pub is_warm: bool,
     /// What happened, for the log and never for the room: at most about 10 KiB, secrets masked. None if all went well.
     pub cause: Option<String>,
 }
@@ -198,7 +210,7 @@ pub struct Usage {
 pub struct Timings {
     /// Waiting until a process could be started.
     pub gate: Duration,
-    /// From the start of the process to its first line; none came without.
+    /// From the start of the process, or from the message if it was there before, to its first line; none came without.
     pub first_event: Option<Duration>,
     /// All of it.
     pub total: Duration,
@@ -273,14 +285,16 @@ impl Runner {
     /// # Errors
     /// The command is empty, or the folder this process was started in is unknown.
     pub fn new(agent: config::Agent, data: PathBuf) -> Result<Self, AgentError> {
-        let config::Agent { command, environment, starts, deadlines, .. } = agent;
+        let config::Agent { command, environment, starts, warm, deadlines, .. } = agent;
+        let endings = TaskTracker::new();
         Ok(Self {
             command: Command::new(command)?,
             environment: Environment::new(std::env::vars_os(), &environment),
             deadlines,
             data,
             starts: Arc::new(Semaphore::new(starts.clamp(1, Semaphore::MAX_PERMITS))),
-            endings: TaskTracker::new(),
+            pool: Pool::new(warm, endings.clone()),
+            endings,
             fitting: OnceCell::new(),
         })
     }
@@ -291,7 +305,7 @@ impl Runner {
         leftovers::clear(&self.data, self.deadlines.exit).await;
     }
 
-    /// Runs one message's turn. `stop` ends it early. Dropping the future ends the process as well.
+    /// Runs one message's turn. `stop` ends it early, and the process with it. Dropping the future does the same.
     pub async fn run(&self, request: Request, stop: CancellationToken) -> Report {
         Turn::new(self, &request, &stop).run().await
     }
@@ -309,11 +323,14 @@ impl Runner {
         self.fitting.get_or_try_init(fitting).await.copied()
     }
 
-    /// Waits until every process of ended and dropped turns is gone: a few `deadlines.exit` at most.
+    /// Ends the processes that wait, and waits until those of ended and dropped turns are gone too: a few `deadlines.exit`
+    /// at most.
     pub async fn drained(&self) {
+        self.pool.close();
         self.endings.close();
         self.endings.wait().await;
         self.endings.reopen();
+        self.pool.reopen();
     }
 
     async fn ask_version(&self) -> Result<CliVersion, AgentError> {

@@ -1,6 +1,7 @@
 //! Turns against agents that are small shell scripts: the outcome, and that nothing of them is left.
 
 mod tools;
+mod warm;
 
 use std::{
     fs,
@@ -35,6 +36,9 @@ struct Stage {
     runner: Runner,
 }
 
+/// No process stays.
+const COLD: config::Warm = config::Warm { processes: 0, memory: 1 << 30, idle: Duration::from_mins(10) };
+
 /// Deadlines that a loaded machine keeps.
 fn patient() -> config::Deadlines {
     let span = Duration::from_mins(1);
@@ -53,6 +57,10 @@ impl Stage {
     }
 
     fn with(script: &str, deadlines: config::Deadlines, starts: usize) -> Self {
+        Self::warm(script, deadlines, starts, COLD)
+    }
+
+    fn warm(script: &str, deadlines: config::Deadlines, starts: usize, warm: config::Warm) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let program = folder.path().join("agent");
         fs::write(&program, format!("{PRELUDE}{script}")).unwrap();
@@ -62,6 +70,7 @@ impl Stage {
             is_demo: false,
             environment: Vec::new(),
             starts,
+            warm,
             deadlines,
         };
         let runner = Runner::new(agent, folder.path().to_owned()).unwrap();
@@ -126,6 +135,7 @@ fn request() -> Request {
         budget_usd: None,
         builtin_tools: Vec::new(),
         tools: None,
+        interrupt: CancellationToken::new(),
     }
 }
 
@@ -428,6 +438,7 @@ async fn a_command_that_is_not_there_is_named_with_the_remedy() {
         is_demo: false,
         environment: Vec::new(),
         starts: 1,
+        warm: COLD,
         deadlines: patient(),
     };
     let folder = tempfile::tempdir().unwrap();

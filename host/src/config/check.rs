@@ -13,11 +13,12 @@ use std::{
 use url::Url;
 
 use super::{
-    Agent, Campfire, Deadlines, Host, StoreLocation,
+    Agent, Campfire, Deadlines, Host, StoreLocation, Warm,
     mistake::Mistake,
     problem::Findings,
     raw::{
-        self, Command, DurationText, Located, RawAgent, RawCampfire, RawDeadlines, RawHost, RawStore, Size,
+        self, Command, DurationText, Located, RawAgent, RawCampfire, RawDeadlines, RawHost, RawStore,
+        RawWarm, Size,
     },
     secret::{Surroundings, is_variable_name},
     units,
@@ -103,6 +104,7 @@ impl Checks<'_> {
         }
         let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
         let starts = raw.starts.as_ref().map(|starts| self.number("starts", starts, raw::STARTS)).transpose();
+        let warm = self.warm(&raw.warm);
         let deadlines = self.deadlines(&raw.deadlines);
         let command = command?;
         Ok(Agent {
@@ -110,8 +112,16 @@ impl Checks<'_> {
             command,
             environment,
             starts: starts?.unwrap_or_else(cores),
+            warm: warm?,
             deadlines: deadlines?,
         })
+    }
+
+    fn warm(&mut self, raw: &RawWarm) -> Checked<Warm> {
+        let processes = self.number("processes", &raw.processes, raw::WARM_PROCESSES);
+        let memory = self.size("memory", &raw.memory, raw::WARM_MEMORY);
+        let idle = self.duration("idle", &raw.idle, raw::WARM_IDLE);
+        Ok(Warm { processes: processes?, memory: memory?, idle: idle? })
     }
 
     fn deadlines(&mut self, raw: &RawDeadlines) -> Checked<Deadlines> {

@@ -135,8 +135,21 @@ pub struct Agent {
     pub environment: Vec<String>,
     /// `starts`: how many processes may be starting at once. Default: the number of cores; 1 to 256.
     pub starts: usize,
+    /// `[agent.warm]`
+    pub warm: Warm,
     /// `[agent.deadlines]`
     pub deadlines: Deadlines,
+}
+
+/// `[agent.warm]`: processes that stay after their turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Warm {
+    /// `processes`: how many may wait. Default 8, 0 to 256; none stays with 0.
+    pub processes: usize,
+    /// `memory`: how many bytes those that wait may take together. Default 1 GiB, 16 MiB to 1024 GiB.
+    pub memory: usize,
+    /// `idle`: how long one waits for the next message. Default 10 min, 1 s to 24 h.
+    pub idle: Duration,
 }
 
 /// `[agent.deadlines]`: how long each step of an agent's turn may take, 1 ms to 24 h.

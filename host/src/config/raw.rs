@@ -26,6 +26,9 @@ pub(super) const SHUTDOWN_GRACE: RangeInclusive<Duration> = Duration::ZERO..=HOU
 pub(super) const RETENTION: RangeInclusive<Duration> = DAY..=FOREVER;
 pub(super) const STEP: RangeInclusive<Duration> = Duration::from_millis(1)..=DAY;
 pub(super) const STARTS: RangeInclusive<i64> = 1..=256;
+pub(super) const WARM_PROCESSES: RangeInclusive<i64> = 0..=256;
+pub(super) const WARM_MEMORY: RangeInclusive<u64> = 16 * MIB..=1024 * 1024 * MIB;
+pub(super) const WARM_IDLE: RangeInclusive<Duration> = SECOND..=DAY;
 pub(super) const ROOM: RangeInclusive<i64> = 1..=i64::MAX;
 pub(super) const MAX_TURNS: RangeInclusive<i64> = 1..=1000;
 pub(super) const SESSION_TTL: RangeInclusive<Duration> = SECOND..=FOREVER;
@@ -219,6 +222,8 @@ pub(super) struct RawAgent {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = *STARTS.start(), max = *STARTS.end()))]
     pub(super) starts: Option<Located<i64>>,
+    /// Processes that stay after their turn, for the next message of their room.
+    pub(super) warm: RawWarm,
     /// How long each step of an agent's turn may take.
     pub(super) deadlines: RawDeadlines,
 }
@@ -229,8 +234,28 @@ impl Default for RawAgent {
             command: Command::Alone("claude".to_owned()).into(),
             environment: Vec::new(),
             starts: None,
+            warm: RawWarm::default(),
             deadlines: RawDeadlines::default(),
         }
+    }
+}
+
+/// Processes that stay after their turn, for the next message of their room: it is answered without a start.
+#[derive(Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+pub(super) struct RawWarm {
+    /// How many, 0 to 256; with 0 every message starts a process of its own. The one that has waited longest goes first.
+    #[schemars(range(min = *WARM_PROCESSES.start(), max = *WARM_PROCESSES.end()))]
+    pub(super) processes: Located<i64>,
+    /// How much memory they may take together, 16MiB to 1024GiB.
+    pub(super) memory: Located<Size>,
+    /// How long one waits for the next message, 1s to 24h.
+    pub(super) idle: Located<DurationText>,
+}
+
+impl Default for RawWarm {
+    fn default() -> Self {
+        Self { processes: 8.into(), memory: "1GiB".into(), idle: "10m".into() }
     }
 }
 

@@ -352,6 +352,7 @@ impl Answered {
             "output-tokens": usage.output_tokens,
             "cache-read-tokens": usage.cache_read_tokens,
             "cache-creation-tokens": usage.cache_creation_tokens,
+            "warm": report.is_warm,
             "gate-ms": timings.gate.as_millis(),
             "first-event-ms": timings.first_event.map(|time| time.as_millis()),
             "total-ms": timings.total.as_millis(),
@@ -401,6 +402,7 @@ fn request(begun: &Begun, bot: &Bot, room: RoomId, prompt: Prompt) -> agent::Req
         budget_usd: bot.budget_usd_turn,
         builtin_tools: bot.builtin_tools.clone(),
         tools: None,
+        interrupt: CancellationToken::new(),
     }
 }
 
