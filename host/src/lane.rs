@@ -1,4 +1,5 @@
-//! One turn at a time per (room, bot), in the order of the inbox; rooms in parallel, within one bound for the host.
+//! One turn at a time per (room, bot), in the order of the inbox; rooms in parallel, within one bound for the host and one
+//! for the bot. For the places within them the bots take turns ([`Gate`]).
 //!
 //! A lane exists in memory only while it has work: a task that holds the lane's lease, hands its events to the turn one
 //! by one, and ends when none is left. The queue itself is the store's, so nothing is lost with a task, and ten
@@ -26,13 +27,14 @@ use std::{
 
 use futures_util::FutureExt;
 use tokio::{
-    sync::{Semaphore, SemaphorePermit, watch},
+    sync::watch,
     time::Instant,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
 use crate::{
+    gate::{Gate, Place},
     id::{HostId, LaneKey, Timestamp},
     store::{Acceptance, Begun, Due, Fired, Lease, NewEvent, Release, Store, StoreError},
     turn::{Turns, Way},
@@ -53,7 +55,7 @@ struct Inner {
     turns: Turns,
     /// How many unfinished events a lane may have.
     queue_limit: u32,
-    in_flight: Semaphore,
+    in_flight: Gate,
     known: Mutex<Known>,
     /// How many are active; told under the lock.
     count: watch::Sender<usize>,
@@ -107,7 +109,7 @@ impl Lanes {
             store,
             turns,
             queue_limit,
-            in_flight: Semaphore::new(in_flight),
+            in_flight: Gate::new(in_flight),
             known: Mutex::default(),
             count: watch::Sender::new(0),
             tasks: TaskTracker::new(),
@@ -310,21 +312,24 @@ struct Held<'lane> {
     renewed: Instant,
 }
 
-impl<'lane> Held<'lane> {
+impl Held<'_> {
     /// Waits until a turn may run; none if the host closes.
-    async fn place(&mut self) -> Result<Option<SemaphorePermit<'lane>>, StoreError> {
+    async fn place(&mut self) -> Result<Option<Place>, StoreError> {
         let lane = self.lane;
+        let bot = self.lease.lane.bot.clone();
         let place = async {
             lane.opened.cancelled().await;
-            // The semaphore is never closed.
-            lane.in_flight.acquire().await.ok()
+            let came = Instant::now();
+            let place = lane.in_flight.enter(&bot, lane.turns.share(&bot)).await;
+            metrics::histogram!("hearth_turn_wait_seconds", "bot" => bot.to_string()).record(came.elapsed());
+            place
         };
         let mut place = std::pin::pin!(place);
         loop {
             tokio::select! {
                 biased;
                 () = lane.closing.cancelled() => return Ok(None),
-                place = &mut place => return Ok(place),
+                place = &mut place => return Ok(Some(place)),
                 () = tokio::time::sleep_until(self.renewed + LEASE / 3) => self.renew().await?,
             }
         }

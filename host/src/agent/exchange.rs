@@ -3,10 +3,7 @@
 use std::{future::pending, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{Instant, sleep_until},
-};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -19,7 +16,7 @@ use super::{
     process::{Happening, wait_until},
     protocol::{self, ControlRequest, Wants},
 };
-use crate::config::Deadlines;
+use crate::{config::Deadlines, gate};
 
 /// How many control requests of the CLI are answered in one turn.
 const CONTROL_REQUEST_LIMIT: u32 = 1_000;
@@ -92,7 +89,7 @@ pub(super) async fn exchange(
     request: &Request,
     message: Uuid,
     mut clocks: Clocks,
-    mut permit: Option<OwnedSemaphorePermit>,
+    mut permit: Option<gate::Place>,
     stop: &CancellationToken,
 ) -> Account {
     let Live { process, server, framer, is_warm } = live;

@@ -53,10 +53,7 @@ mod version;
 use std::{fmt, io, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
-use tokio::{
-    sync::{OnceCell, Semaphore},
-    time::timeout,
-};
+use tokio::{sync::OnceCell, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
@@ -75,6 +72,7 @@ pub use self::{
 };
 use crate::{
     config,
+    gate::Gate,
     id::{BotName, RoomId, SessionId},
 };
 
@@ -87,8 +85,8 @@ pub struct Runner {
     environment: Environment,
     deadlines: config::Deadlines,
     data: PathBuf,
-    /// Start-up is nearly all CPU: more at once than there are cores makes all of them slower. First come, first served.
-    starts: Arc<Semaphore>,
+    /// Start-up is nearly all CPU: more at once than there are cores makes all of them slower.
+    starts: Gate,
     /// Processes that wait for their room's next message.
     pool: Pool,
     /// Ends of processes that no turn waits for.
@@ -292,7 +290,7 @@ impl Runner {
             environment: Environment::new(std::env::vars_os(), &environment),
             deadlines,
             data,
-            starts: Arc::new(Semaphore::new(starts.clamp(1, Semaphore::MAX_PERMITS))),
+            starts: Gate::new(starts),
             pool: Pool::new(warm, endings.clone()),
             endings,
             fitting: OnceCell::new(),

@@ -7,12 +7,9 @@
 //! the session has answered this very message before and the CLI keeps the answer to itself (then under another id; this is
 //! what happens when the host died between the answer and its post).
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{Instant, timeout_at},
-};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -26,7 +23,7 @@ use super::{
     process::Leave,
     redact::beginning_of,
 };
-use crate::{causes::with_causes, config::Deadlines, id::SessionId};
+use crate::{causes::with_causes, config::Deadlines, gate, id::SessionId};
 
 /// How long a process that was there before may take to begin: it has nothing to do first.
 const WARM_PATIENCE: Duration = Duration::from_secs(5);
@@ -248,12 +245,11 @@ impl<'a> Turn<'a> {
         })
     }
 
-    async fn wait_for_start(&mut self) -> Result<OwnedSemaphorePermit, Hindrance> {
+    async fn wait_for_start(&mut self) -> Result<gate::Place, Hindrance> {
         let came = Instant::now();
-        let permit = self.within(Arc::clone(&self.runner.starts).acquire_owned()).await;
+        let permit = self.within(self.runner.starts.enter(&self.request.bot, None)).await;
         self.gate += came.elapsed();
-        // The semaphore is never closed.
-        permit?.map_err(|_| Hindrance::Ended(End::Stopped))
+        permit
     }
 
     /// Waits for what happens before there is a process; that too is part of the total, and can be stopped.

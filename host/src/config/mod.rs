@@ -189,6 +189,8 @@ pub struct Bot {
     pub system_prompt: Option<String>,
     /// `builtin-tools`: the CLI's own tools it may use. None by default.
     pub builtin_tools: Vec<String>,
+    /// `turns-in-flight`: how many of its turns run at once. As many as the host runs by default; 1 to 1024.
+    pub turns_in_flight: Option<usize>,
     /// `max-turns`: model turns per message. Default 16, 1 to 1000.
     pub max_turns: u32,
     /// `budget-usd.turn`: what one message may cost.

@@ -331,6 +331,11 @@ pub(super) struct RawBot {
     /// The agent's own tools that the bot may use. None if empty.
     #[schemars(extend("examples" = [["WebSearch"]]))]
     pub(super) builtin_tools: Vec<Located<String>>,
+    /// How many of this bot's turns run at once, 1 to 1024, of the `turns-in-flight` of [host]; as many as there are if
+    /// absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = *TURNS_IN_FLIGHT.start(), max = *TURNS_IN_FLIGHT.end()), extend("examples" = [4]))]
+    pub(super) turns_in_flight: Option<Located<i64>>,
     /// How many model turns one message may take, 1 to 1000.
     #[schemars(range(min = *MAX_TURNS.start(), max = *MAX_TURNS.end()))]
     pub(super) max_turns: Located<i64>,
@@ -367,6 +372,7 @@ impl Default for RawBot {
             system_prompt: None,
             system_prompt_file: None,
             builtin_tools: Vec::new(),
+            turns_in_flight: None,
             max_turns: 16.into(),
             budget_usd: RawBudget::default(),
             session_ttl: "24h".into(),

@@ -103,7 +103,7 @@ fn what_is_not_said_has_its_default() {
     assert!(bot.bot_key.is_none() && bot.webhook_secret.is_none() && bot.campfire_url.is_none());
     assert!(bot.rooms.is_empty() && bot.model.is_none() && bot.system_prompt.is_none());
     assert!(bot.builtin_tools.is_empty() && bot.budget_usd_turn.is_none());
-    assert_eq!(bot.max_turns, 16);
+    assert_eq!((bot.max_turns, bot.turns_in_flight), (16, None));
     assert_eq!(bot.session_ttl, units::DAY);
     let limits = Limits {
         memory: 64 << 20,
@@ -151,6 +151,7 @@ model = "sonnet"
 system-prompt = "Be brief."
 builtin-tools = ["WebSearch"]
 max-turns = 3
+turns-in-flight = 2
 budget-usd.turn = 1
 session-ttl = "30d"
 limits = { memory = "256MiB", tables = 1_000, compute = "10ms", call-time = "1m", host-calls = 10, log-lines = 0 }
@@ -187,7 +188,7 @@ plugin = "shared/bot.wasm"
     assert_eq!(one.model.as_deref(), Some("sonnet"));
     assert_eq!(one.system_prompt.as_deref(), Some("Be brief."));
     assert_eq!(one.builtin_tools, ["WebSearch"]);
-    assert_eq!((one.max_turns, one.budget_usd_turn), (3, Some(1.0)));
+    assert_eq!((one.max_turns, one.turns_in_flight, one.budget_usd_turn), (3, Some(2), Some(1.0)));
     assert_eq!(one.session_ttl, 30 * units::DAY);
     let limits = Limits {
         memory: 256 << 20,

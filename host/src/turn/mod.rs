@@ -30,7 +30,7 @@ use crate::{
     agent::{self, Report, Runner},
     campfire::{Client, Outgoing, Target},
     config::Bot,
-    id::{LaneKey, RoomId, SessionId, Timestamp, TurnId},
+    id::{BotName, LaneKey, RoomId, SessionId, Timestamp, TurnId},
     plugin::{
         Answer, CallError, Cause, Decision, Failure, FailureKind, Generation, Outcome, Part, Prompt, Reach,
         Roster, Services, TEXT_LIMIT, bounded,
@@ -99,6 +99,11 @@ impl Turns {
         let turn = TurnId::random();
         let span = tracing::info_span!("turn", %turn, attempt = begun.attempt);
         self.answer(lease, begun, &turn, &stop).instrument(span).await
+    }
+
+    /// How many of the host's turns may be this bot's at once; any number if nothing is said.
+    pub fn share(&self, bot: &BotName) -> Option<usize> {
+        self.roster.bot(bot.as_str()).and_then(|seat| seat.bot.turns_in_flight)
     }
 
     /// Waits until no agent process of an ended turn is left: a few of `[agent.deadlines] exit` at most.
