@@ -26,10 +26,7 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use tokio::{
-    sync::watch,
-    time::Instant,
-};
+use tokio::{sync::watch, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 

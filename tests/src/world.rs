@@ -30,7 +30,7 @@ pub fn demo_agent() -> String {
 }
 
 /// The agents that are noted in this bot's folder.
-pub(crate) fn noted_agents(bot: &Path) -> Vec<Pid> {
+pub fn noted_agents(bot: &Path) -> Vec<Pid> {
     let folders = std::fs::read_dir(bot.join("tmp")).into_iter().flatten().flatten();
     let notes = folders.filter_map(|folder| std::fs::read_to_string(folder.path().join("hearth-agent")).ok());
     notes.filter_map(|note| Pid::from_raw(note.split(' ').next()?.parse().ok()?)).collect()

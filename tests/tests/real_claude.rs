@@ -8,7 +8,7 @@ use hearth::playground::Options;
 use hearth_tests::{
     binary, claude_cli,
     messages_api::MessagesApi,
-    world::{PATIENCE, World},
+    world::{PATIENCE, World, noted_agents},
 };
 use serde_json::json;
 
@@ -188,6 +188,25 @@ async fn what_the_agent_keeps_is_for_its_owner_only_and_per_bot() {
     assert_eq!(bots.len(), 1);
     assert_eq!(bots[0].file_name(), "assistant");
     assert_eq!(bots[0].metadata().unwrap().permissions().mode() & 0o077, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cli_runs_behind_a_wrapper_and_gives_way_to_others() {
+    let api = MessagesApi::start();
+    let toml = format!(
+        "[agent]\nwrapper = [\"env\", \"ANTHROPIC_BASE_URL={}\", \"ANTHROPIC_API_KEY=sk-dummy\"]\n\
+         command = '{}'\nnice = 10\n[bots.assistant]\nplugin = \"assistant\"\n",
+        api.url(),
+        claude_cli::path().display()
+    );
+    let world = World::with(&toml, Options::default()).await;
+    let answer = world.ask(world.room("assistant"), "the launch code is 4711").await.plain;
+    assert!(answer.contains("4711"), "{answer}");
+    let agents = noted_agents(&world.agents().as_ref().join("assistant"));
+    assert_eq!(agents.len(), 1, "the process stays");
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", agents[0].as_raw_nonzero())).unwrap();
+    // `man 5 proc`: field 19, behind the name in parentheses.
+    assert_eq!(stat.rsplit_once(')').unwrap().1.split_whitespace().nth(16), Some("10"));
 }
 
 /// A bot with tools on the real CLI.

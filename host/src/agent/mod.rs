@@ -35,6 +35,7 @@ pub mod demo;
 mod environment;
 mod exchange;
 mod framer;
+pub mod guard;
 mod leftovers;
 mod live;
 mod mcp;
@@ -82,6 +83,8 @@ const VERSION_LIMIT: usize = 4 << 10;
 /// Runs turns. One for the whole host; share it in an `Arc`.
 pub struct Runner {
     command: Command,
+    /// `[agent] nice`
+    nice: Option<i32>,
     environment: Environment,
     deadlines: config::Deadlines,
     data: PathBuf,
@@ -283,10 +286,11 @@ impl Runner {
     /// # Errors
     /// The command is empty, or the folder this process was started in is unknown.
     pub fn new(agent: config::Agent, data: PathBuf) -> Result<Self, AgentError> {
-        let config::Agent { command, environment, starts, warm, deadlines, .. } = agent;
+        let config::Agent { command, environment, wrapper, nice, starts, warm, deadlines, .. } = agent;
         let endings = TaskTracker::new();
         Ok(Self {
-            command: Command::new(command)?,
+            command: Command::new(wrapper, command)?,
+            nice,
             environment: Environment::new(std::env::vars_os(), &environment),
             deadlines,
             data,
@@ -300,7 +304,7 @@ impl Runner {
     /// Ends the agents of an earlier host that was killed, and removes what they left. To be called before the first turn,
     /// by the one host that owns the data folder. Takes at most two `deadlines.exit`.
     pub async fn clear_leftovers(&self) {
-        leftovers::clear(&self.data, self.deadlines.exit).await;
+        leftovers::clear(&self.data, self.deadlines.exit, None).await;
     }
 
     /// Runs one message's turn. `stop` ends it early, and the process with it. Dropping the future does the same.
@@ -342,8 +346,9 @@ impl Runner {
             environment: self.environment.for_folders(&folders),
             folder: "/".into(),
             scratch: None,
+            nice: self.nice,
         };
-        let mut process = self.start(launch)?;
+        let mut process = self.start(self.command.wrapped(launch))?;
         let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
         let answered = timeout(self.deadlines.start, async {
             loop {

@@ -59,6 +59,7 @@ pub(super) enum Verdict {
 
 /// What was seen on stdout so far.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is something that was seen or was not")]
 pub(super) struct Facts {
     /// The user message this is about.
     message: Uuid,

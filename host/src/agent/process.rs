@@ -13,7 +13,7 @@ use std::{
 };
 
 use bytes::BytesMut;
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group, setpriority_process};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     process::{Child, ChildStderr, ChildStdin, ChildStdout},
@@ -108,6 +108,10 @@ impl Process {
         let group = group.ok_or_else(|| {
             AgentError::starting(&launch.program, io::Error::other("the new process has no number"))
         })?;
+        if let Some(nice) = launch.nice {
+            // It can only have ended already.
+            let _ = setpriority_process(Some(group), nice);
+        }
         if let Some(scratch) = &launch.scratch {
             scratch.note(group);
         }

@@ -236,13 +236,15 @@ impl<'a> Turn<'a> {
             }
         };
         let command = &self.runner.command;
-        Ok(Launch {
+        let launch = Launch {
             program: command.program.clone(),
             arguments: command.arguments(self.request, session, prompt_file.as_deref()),
             environment,
             folder,
             scratch: Some(scratch),
-        })
+            nice: self.runner.nice,
+        };
+        Ok(command.wrapped(launch))
     }
 
     async fn wait_for_start(&mut self) -> Result<gate::Place, Hindrance> {

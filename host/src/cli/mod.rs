@@ -20,7 +20,7 @@ use miette::{IntoDiagnostic, Report};
 
 use crate::{
     activation,
-    agent::demo,
+    agent::{demo, guard},
     config::{self, Config},
 };
 
@@ -58,6 +58,14 @@ enum Command {
     Operate(operate::Operate),
     /// Build plugins.
     Build(build::Build),
+    /// Ends the agents of a host that was killed. The host starts it.
+    #[command(name = guard::GUARD, hide = true)]
+    Guard {
+        data: PathBuf,
+        host: i32,
+        /// `[agent.deadlines] exit`, in milliseconds.
+        grace: u64,
+    },
     /// Print the JSON schema of the configuration, for editors.
     Schema,
     /// The deterministic stand-in for the Claude CLI. Takes the CLI's own arguments.
@@ -92,6 +100,7 @@ fn execute(arguments: Arguments) -> Result<ExitCode, Report> {
         Command::Chat { bot } => on_runtime(chat::chat(Config::load(path)?, bot)),
         Command::Operate(operate) => on_runtime(operate.run(path)),
         Command::Build(build) => on_runtime(build.run()),
+        Command::Guard { data, host, grace } => on_runtime(run::guard(data, host, grace)),
         Command::Schema => {
             terminal::print(&serde_json::to_string_pretty(&config::schema()).into_diagnostic()?);
             Ok(ExitCode::SUCCESS)

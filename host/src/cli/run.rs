@@ -3,10 +3,13 @@
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
     process::ExitCode,
+    time::Duration,
 };
 
 use miette::{IntoDiagnostic, Report, miette};
+use rustix::process::Pid;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -16,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::{logging, terminal};
 use crate::{
     activation::{self, Passed, State},
+    agent::guard::{self, Guard},
     config::Config,
     playground::Options,
     serve::Hearth,
@@ -34,6 +38,7 @@ pub(super) async fn run(config: Config, passed: Option<Passed>) -> Result<ExitCo
         None => bind(config.host.listen).await?,
     };
     let (listen, bots) = (listener.local_addr().into_diagnostic()?, config.bots.len());
+    let _guard = guarded(&config);
     let hearth = Hearth::start(config).await.into_diagnostic()?;
     let (shutdown, hurry) = signals()?;
     tracing::info!(%listen, bots, "hearth is up");
@@ -56,6 +61,7 @@ pub(super) async fn dev(config: Config) -> Result<ExitCode, Report> {
         "the agent of bots.toml"
     };
     let names = stage.config.bots.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let _guard = guarded(&stage.config);
     let hearth = Hearth::start(stage.config).await.into_diagnostic()?;
     terminal::print(&format!(
         "\n  Hearth is up. Open http://{}/ and write to {names}.\n  Answers come from {agent}. Ctrl-C ends it.\n",
@@ -65,6 +71,24 @@ pub(super) async fn dev(config: Config) -> Result<ExitCode, Report> {
     hearth.serve(stage.webhooks, shutdown, hurry).await;
     stage.playground.close();
     Ok(ExitCode::SUCCESS)
+}
+
+/// Ends the agents of a host once that has ended, and itself.
+pub(super) async fn guard(data: PathBuf, host: i32, grace: u64) -> Result<ExitCode, Report> {
+    logging::start("info");
+    if let Some(host) = Pid::from_raw(host) {
+        guard::stand(&data, host, Duration::from_millis(grace), tokio::io::stdin()).await;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Somebody who ends the agents if this process is killed. Without one they are ended at the next start.
+pub(super) fn guarded(config: &Config) -> Option<Guard> {
+    Guard::start(&config.host.data_dir, config.agent.deadlines.exit)
+        .inspect_err(|error| {
+            tracing::warn!(%error, "nobody guards the agents; if this host is killed, they live until its next start");
+        })
+        .ok()
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, Report> {

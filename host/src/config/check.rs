@@ -104,6 +104,14 @@ impl Checks<'_> {
         }
         let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
         let starts = raw.starts.as_ref().map(|starts| self.number("starts", starts, raw::STARTS)).transpose();
+        let wrapper: Vec<_> = raw.wrapper.iter().map(|word| self.filled("wrapper", word)).collect();
+        let wrapper = wrapper.into_iter().collect::<Checked<Vec<_>>>().map(|mut words| {
+            if let Some(program) = words.first_mut().filter(|program| program.contains('/')) {
+                *program = self.surroundings.folder.join(&*program).to_string_lossy().into_owned();
+            }
+            words
+        });
+        let nice = raw.nice.as_ref().map(|nice| self.number("nice", nice, raw::NICE)).transpose();
         let warm = self.warm(&raw.warm);
         let deadlines = self.deadlines(&raw.deadlines);
         let command = command?;
@@ -111,6 +119,8 @@ impl Checks<'_> {
             is_demo: command.get(1).is_some_and(|argument| argument == DEMO_AGENT),
             command,
             environment,
+            wrapper: wrapper?,
+            nice: nice?,
             starts: starts?.unwrap_or_else(cores),
             warm: warm?,
             deadlines: deadlines?,

@@ -133,6 +133,10 @@ pub struct Agent {
     pub is_demo: bool,
     /// `environment`: names of variables handed on besides the ones every agent gets.
     pub environment: Vec<String>,
+    /// `wrapper`: words that go before the command. None by default.
+    pub wrapper: Vec<String>,
+    /// `nice`: by how much agents give way to other programs, 0 to 19.
+    pub nice: Option<i32>,
     /// `starts`: how many processes may be starting at once. Default: the number of cores; 1 to 256.
     pub starts: usize,
     /// `[agent.warm]`

@@ -29,6 +29,7 @@ pub(super) const STARTS: RangeInclusive<i64> = 1..=256;
 pub(super) const WARM_PROCESSES: RangeInclusive<i64> = 0..=256;
 pub(super) const WARM_MEMORY: RangeInclusive<u64> = 16 * MIB..=1024 * 1024 * MIB;
 pub(super) const WARM_IDLE: RangeInclusive<Duration> = SECOND..=DAY;
+pub(super) const NICE: RangeInclusive<i64> = 0..=19;
 pub(super) const ROOM: RangeInclusive<i64> = 1..=i64::MAX;
 pub(super) const MAX_TURNS: RangeInclusive<i64> = 1..=1000;
 pub(super) const SESSION_TTL: RangeInclusive<Duration> = SECOND..=FOREVER;
@@ -218,6 +219,14 @@ pub(super) struct RawAgent {
     /// Names of environment variables handed to the agent besides the ones every agent gets.
     #[schemars(inner(regex(pattern = "^[A-Za-z_][A-Za-z0-9_]*$")), extend("examples" = [["HTTPS_PROXY"]]))]
     pub(super) environment: Vec<Located<String>>,
+    /// Words that go before the command, such as a program that confines what follows it. The command's arguments, streams
+    /// and environment must pass through.
+    #[schemars(extend("examples" = [["bwrap", "--bind", "/", "/"]]))]
+    pub(super) wrapper: Vec<Located<String>>,
+    /// By how much agents give way to other programs, 0 to 19. Not at all if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = *NICE.start(), max = *NICE.end()), extend("examples" = [10]))]
+    pub(super) nice: Option<Located<i64>>,
     /// How many agent processes may be starting at once, 1 to 256. The number of cores if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = *STARTS.start(), max = *STARTS.end()))]
@@ -233,6 +242,8 @@ impl Default for RawAgent {
         Self {
             command: Command::Alone("claude".to_owned()).into(),
             environment: Vec::new(),
+            wrapper: Vec::new(),
+            nice: None,
             starts: None,
             warm: RawWarm::default(),
             deadlines: RawDeadlines::default(),

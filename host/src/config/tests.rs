@@ -89,6 +89,7 @@ fn what_is_not_said_has_its_default() {
     assert!(!config.agent.is_demo);
     assert!(config.agent.environment.is_empty());
     assert_eq!(config.agent.starts, std::thread::available_parallelism().unwrap().get());
+    assert!(config.agent.wrapper.is_empty() && config.agent.nice.is_none());
     let warm = Warm { processes: 8, memory: 1 << 30, idle: 10 * units::MINUTE };
     assert_eq!(config.agent.warm, warm);
     assert_eq!(config.agent.deadlines.start, Duration::from_secs(20));
@@ -140,6 +141,8 @@ url = "sqlite:chat/store.db"
 [agent]
 command = ["bin/agent", "--fast"]
 environment = ["ANTHROPIC_API_KEY"]
+wrapper = ["bin/wrap", "--"]
+nice = 10
 starts = 3
 warm = { processes = 0, memory = "16MiB", idle = "1s" }
 deadlines = { start = "1s", first-event = "2s", silence = "3s", total = "4s", exit = "5s" }
@@ -177,6 +180,8 @@ plugin = "shared/bot.wasm"
     assert_eq!(config.agent.command, [here.join("bin/agent").to_str().unwrap(), "--fast"]);
     assert_eq!(config.agent.environment, ["ANTHROPIC_API_KEY"]);
     assert_eq!(config.agent.starts, 3);
+    assert_eq!(config.agent.wrapper, [here.join("bin/wrap").to_str().unwrap(), "--"]);
+    assert_eq!(config.agent.nice, Some(10));
     assert_eq!(config.agent.warm, Warm { processes: 0, memory: 16 << 20, idle: Duration::from_secs(1) });
     let Deadlines { start, first_event, silence, total, exit } = config.agent.deadlines;
     assert_eq!([start, first_event, silence, total, exit].map(|step| step.as_secs()), [1, 2, 3, 4, 5]);

@@ -142,7 +142,8 @@ mod tests {
             steps in prop::collection::vec(step(), 1..120),
         ) {
             let mut queue = Queue::new(places);
-            let (mut inside, mut waiting): (Vec<(usize, Ticket)>, Vec<(usize, Ticket)>) = Default::default();
+            let mut inside: Vec<(usize, Ticket)> = Vec::new();
+            let mut waiting: Vec<(usize, Ticket)> = Vec::new();
             // How often each other bot was let in while this one waited and could have been.
             let mut passed = vec![vec![0; 4]; 4];
             for step in steps {
@@ -162,9 +163,9 @@ mod tests {
                     let taken = inside.iter().filter(|(other, _)| *other == number).count();
                     shares[number].is_none_or(|share| taken < share)
                 };
-                for number in 0..4 {
+                for (number, passed) in passed.iter_mut().enumerate() {
                     if !waiting.iter().any(|(other, _)| *other == number) {
-                        passed[number] = vec![0; 4];
+                        passed.fill(0);
                     }
                 }
                 while let Some(ticket) = queue.admit() {
@@ -173,14 +174,14 @@ mod tests {
                     let (number, _) = waiting[index.unwrap()];
                     let first = waiting.iter().find(|(other, _)| *other == number).unwrap().1;
                     prop_assert_eq!(first, ticket, "within a bot, in order");
-                    for other in 0..4 {
+                    for (other, passed) in passed.iter_mut().enumerate() {
                         let waits = waiting.iter().any(|(bot, _)| *bot == other);
                         if other != number && waits && has_room(&inside, other) {
-                            passed[other][number] += 1;
-                            prop_assert!(passed[other][number] <= 1, "{} passed {} twice", number, other);
+                            passed[number] += 1;
+                            prop_assert!(passed[number] <= 1, "{} passed {} twice", number, other);
                         }
                     }
-                    passed[number] = vec![0; 4];
+                    passed[number].fill(0);
                     waiting.remove(index.unwrap());
                     inside.push((number, ticket));
                     prop_assert!(inside.len() <= places);

@@ -19,7 +19,7 @@ const WARM: config::Warm = config::Warm { processes: 8, memory: 1 << 30, idle: D
 
 /// An agent that answers one message after another with their number, as far as this process knows. `$MORE` may do
 /// something else with a message first.
-fn lasting(more: &str) -> String {
+pub(super) fn lasting(more: &str) -> String {
     format!(
         r#"cd "$HOME/../../.."; printf '%s\n' "$*" >> arguments
         state() {{ echo "{{\"type\":\"command_lifecycle\",\"command_uuid\":\"$id\",\"state\":\"$1\"}}"; }}
@@ -37,7 +37,7 @@ fn stage(more: &str) -> Stage {
 }
 
 /// The next message of the conversation.
-fn next(number: u128) -> Request {
+pub(super) fn next(number: u128) -> Request {
     Request { session: Some(SESSION), message: Uuid::from_u128(number), ..request() }
 }
 
