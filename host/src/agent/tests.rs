@@ -1,5 +1,6 @@
 //! Turns against agents that are small shell scripts: the outcome, and that nothing of them is left.
 
+mod faults;
 mod tools;
 mod warm;
 
