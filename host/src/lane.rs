@@ -1,4 +1,5 @@
-//! One turn at a time per (room, bot), in the order of the inbox; rooms in parallel, within one bound for the host.
+//! One turn at a time per (room, bot), in the order of the inbox; rooms in parallel, within one bound for the host and one
+//! for the bot. For the places within them the bots take turns ([`Gate`]).
 //!
 //! A lane exists in memory only while it has work: a task that holds the lane's lease, hands its events to the turn one
 //! by one, and ends when none is left. The queue itself is the store's, so nothing is lost with a task, and ten
@@ -34,7 +35,7 @@ use std::{
 
 use futures_util::FutureExt;
 use tokio::{
-    sync::{Semaphore, SemaphorePermit, watch},
+    sync::{Semaphore, watch},
     time::Instant,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -42,6 +43,7 @@ use tracing::Instrument;
 
 use crate::{
     agent::{AgentError, CliVersion},
+    gate::{Gate, Place},
     id::{BotName, EventId, HostId, LaneKey, Timestamp},
     store::{Acceptance, Begun, Due, Fired, Lease, NewEvent, Release, Stopping, Store, StoreError},
     turn::{PAUSES, Turns, Way},
@@ -64,7 +66,7 @@ struct Inner {
     turns: Turns,
     /// How many unfinished events a lane may have.
     queue_limit: u32,
-    in_flight: Semaphore,
+    in_flight: Gate,
     /// Events on their way into the store.
     accepts: Arc<Semaphore>,
     known: Mutex<Known>,
@@ -133,7 +135,7 @@ impl Lanes {
             store,
             turns,
             queue_limit,
-            in_flight: Semaphore::new(in_flight),
+            in_flight: Gate::new(in_flight),
             accepts: Arc::new(Semaphore::new(ACCEPTS)),
             known: Mutex::default(),
             count: watch::Sender::new(0),
@@ -438,21 +440,24 @@ struct Held<'lane> {
     renewed: Instant,
 }
 
-impl<'lane> Held<'lane> {
+impl Held<'_> {
     /// Waits until a turn may run; none if the host closes.
-    async fn place(&mut self) -> Result<Option<SemaphorePermit<'lane>>, StoreError> {
+    async fn place(&mut self) -> Result<Option<Place>, StoreError> {
         let lane = self.lane;
+        let bot = self.lease.lane.bot.clone();
         let place = async {
             lane.opened.cancelled().await;
-            // The semaphore is never closed.
-            lane.in_flight.acquire().await.ok()
+            let came = Instant::now();
+            let place = lane.in_flight.enter(&bot, lane.turns.share(&bot)).await;
+            metrics::histogram!("hearth_turn_wait_seconds", "bot" => bot.to_string()).record(came.elapsed());
+            place
         };
         let mut place = std::pin::pin!(place);
         loop {
             tokio::select! {
                 biased;
                 () = lane.closing.cancelled() => return Ok(None),
-                place = &mut place => return Ok(place),
+                place = &mut place => return Ok(Some(place)),
                 () = tokio::time::sleep_until(self.renewed + LEASE / 3) => self.renew().await?,
             }
         }

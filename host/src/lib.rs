@@ -2,7 +2,7 @@
 //!
 //! The floors, from the top; a module imports only from those below it:
 //! `cli` → `stage` → `serve` → `webhook` · `missed` · `alarm` · `operator` · `playground` → `reload` · `toolchain` → `lane` →
-//! `turn` → `agent` · `plugin` · `campfire` → `store` · `egress` → `config` → `id` · `address` · `causes` · `activation` ·
+//! `turn` → `agent` · `plugin` · `campfire` → `store` · `egress` → `config` · `gate` → `id` · `address` · `causes` · `activation` ·
 //! `window`.
 
 pub mod activation;
@@ -14,6 +14,7 @@ pub mod causes;
 pub mod cli;
 pub mod config;
 pub mod egress;
+pub mod gate;
 pub mod id;
 pub mod lane;
 pub mod missed;

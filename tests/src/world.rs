@@ -14,6 +14,7 @@ use hearth::{
     stage::{ANY, Page, Stage, Wardrobe},
     store::{JournalRow, SqliteStore, Store},
 };
+use rustix::process::{Pid, Signal, kill_process_group};
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -27,6 +28,13 @@ pub const PATIENCE: Duration = Duration::from_mins(1);
 /// The `[agent]` of a deployment that the demo agent answers.
 pub fn demo_agent() -> String {
     format!("[agent]\ncommand = ['{}', \"demo-agent\"]\n", binary::path().display())
+}
+
+/// The agents that are noted in this bot's folder.
+pub fn noted_agents(bot: &Path) -> Vec<Pid> {
+    let folders = std::fs::read_dir(bot.join("tmp")).into_iter().flatten().flatten();
+    let notes = folders.filter_map(|folder| std::fs::read_to_string(folder.path().join("hearth-agent")).ok());
+    notes.filter_map(|note| Pid::from_raw(note.split(' ').next()?.parse().ok()?)).collect()
 }
 
 /// A deployment and its Campfire.
@@ -257,6 +265,14 @@ impl World {
     /// The lane of the bot in its direct room.
     pub fn lane(&self, bot: &str) -> LaneKey {
         LaneKey { bot: BotName::from(bot), room: self.room(bot) }
+    }
+
+    /// Kills the bot's agents, as the system does when memory runs out.
+    pub fn kill_agents(&self, bot: &str) {
+        for agent in noted_agents(&self.agents().as_ref().join(bot)) {
+            // It may have gone by itself.
+            let _ = kill_process_group(agent, Signal::KILL);
+        }
     }
 
     /// Where agents keep their things.

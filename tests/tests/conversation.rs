@@ -150,3 +150,19 @@ async fn a_full_lane_is_told_to_the_room_once_and_counted() {
     assert_eq!(world.lanes().refused(), 3);
     assert_eq!(said.iter().filter(|message| message.author != you).count(), 3, "two answers and the notice");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bot_that_may_run_one_turn_leaves_the_other_places_to_others() {
+    let agent = demo_agent();
+    let toml = format!(
+        "[host]\nturns-in-flight = 2\n{agent}[bots.assistant]\nplugin = \"assistant\"\nturns-in-flight = 1\n\
+         [bots.echo]\nplugin = \"echo\"\n"
+    );
+    let world = World::with(&toml, Options::default()).await;
+    let shared = world.playground.shared_room();
+    world.say(world.room("assistant"), "demo:slow=600000").await;
+    world.say(shared, "@assistant are you there?").await;
+    let answer = world.ask(world.room("echo"), "still here").await;
+    assert_eq!(answer.plain, "still here");
+    assert_eq!(world.answers(shared), Vec::<String>::new(), "the one turn is taken");
+}

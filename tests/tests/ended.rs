@@ -37,6 +37,24 @@ async fn a_message_that_was_acknowledged_is_answered_after_a_kill() {
     assert!(answers[1].contains("first"), "in order: {answers:?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_is_killed_takes_its_agents_with_it() {
+    let mut outside = Outside::new("").await;
+    // One that waits for the next message, and one that works.
+    outside.say("hello").await;
+    outside.hear("hello").await;
+    outside.ask("demo:slow=600000").await;
+    let agents = outside.agents();
+    assert!(!agents.is_empty() && agents.iter().all(|agent| is_alive(*agent)));
+    outside.end(Signal::KILL).await;
+    let gone = async {
+        while agents.iter().any(|agent| is_alive(*agent)) || !outside.agents().is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, gone).await.expect("they end without another start");
+}
+
 /// Whether there is such a process, and it is not one that only nobody has waited for yet.
 fn is_alive(process: i32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();

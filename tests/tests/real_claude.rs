@@ -9,7 +9,7 @@ use hearth_tests::{
     binary, claude_cli,
     messages_api::MessagesApi,
     outside::{Outside, SURVIVE},
-    world::{PATIENCE, World, is_underway},
+    world::{PATIENCE, World, is_underway, noted_agents},
 };
 use rustix::process::Signal;
 use serde_json::json;
@@ -51,6 +51,34 @@ async fn two_turns_in_one_room_share_their_memory_over_a_restart_of_the_host() {
         "{:?}",
         last.user_texts()
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conversation_goes_on_in_one_process_and_survives_its_end_at_any_time() {
+    let api = MessagesApi::start();
+    let world = world(&api).await;
+    let room = world.room("assistant");
+    let told = ["one fish", "two fish", "red fish", "blue fish", "old fish"];
+    for (number, text) in told.iter().enumerate() {
+        world.ask(room, text).await;
+        world.drained().await;
+        if number % 2 == 1 {
+            world.kill_agents("assistant");
+        }
+    }
+    let recalled = world.ask(room, "RECALL").await;
+    for text in told {
+        assert!(recalled.plain.contains(text), "{text} in {}", recalled.plain);
+    }
+    world.drained().await;
+    let mut journal = world.journal("assistant").await;
+    journal.reverse();
+    let warm: Vec<_> = journal.iter().map(|row| row.details["agent"]["warm"] == json!(true)).collect();
+    assert_eq!(warm, [false, true, false, true, false, true]);
+    let spent: Vec<_> =
+        journal.iter().map(|row| row.details["agent"]["cost-usd"].as_f64().unwrap()).collect();
+    assert!(spent[1] < 2.0 * spent[0], "the cost is the turn's own: {spent:?}");
+    assert!(journal.iter().all(|row| row.details["agent"]["cause"].is_null()), "nobody noticed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -250,6 +278,25 @@ async fn an_answer_that_was_paid_for_when_the_host_was_killed_comes_without_anot
     assert_eq!(texts.iter().filter(|text| text.contains("4711")).count(), 1, "{texts:?}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cli_runs_behind_a_wrapper_and_gives_way_to_others() {
+    let api = MessagesApi::start();
+    let toml = format!(
+        "[agent]\nwrapper = [\"env\", \"ANTHROPIC_BASE_URL={}\", \"ANTHROPIC_API_KEY=sk-dummy\"]\n\
+         command = '{}'\nnice = 10\n[bots.assistant]\nplugin = \"assistant\"\n",
+        api.url(),
+        claude_cli::path().display()
+    );
+    let world = World::with(&toml, Options::default()).await;
+    let answer = world.ask(world.room("assistant"), "the launch code is 4711").await.plain;
+    assert!(answer.contains("4711"), "{answer}");
+    let agents = noted_agents(&world.agents().as_ref().join("assistant"));
+    assert_eq!(agents.len(), 1, "the process stays");
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", agents[0].as_raw_nonzero())).unwrap();
+    // `man 5 proc`: field 19, behind the name in parentheses.
+    assert_eq!(stat.rsplit_once(')').unwrap().1.split_whitespace().nth(16), Some("10"));
+}
+
 /// A bot with tools on the real CLI.
 async fn toolbox(api: &MessagesApi) -> World {
     with_tools(api, "toolbox", "limits = { memory = \"16MiB\", call-time = \"300ms\" }").await
@@ -279,7 +326,7 @@ async fn the_model_calls_a_tool_of_the_plugin_and_uses_its_result() {
     assert_eq!(offered["description"], "Adds two whole numbers.");
     assert_eq!(offered["input_schema"]["required"], json!(["a", "b"]));
 
-    // A second turn resumes the session in another process, and has the tools too.
+    // The process stays for the second turn, and the calls go to that one.
     let again =
         world.ask(room, r#"TOOL:mcp__host__add:{"a": 1, "b": 1} THEN TOOL:mcp__host__context:{}"#).await;
     assert!(again.plain.contains(r#"{"sum":2}"#) && again.plain.contains("THEN"), "{}", again.plain);
@@ -290,6 +337,7 @@ async fn the_model_calls_a_tool_of_the_plugin_and_uses_its_result() {
         (&json!(2), &json!(1))
     );
     assert_eq!(journal[0].details["agent"]["cause"], json!(null), "the tools were connected");
+    assert_eq!(journal[0].details["agent"]["warm"], json!(true));
 }
 
 #[tokio::test(flavor = "multi_thread")]

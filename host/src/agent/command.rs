@@ -31,6 +31,8 @@ pub(super) struct Launch {
     pub(super) environment: Vec<(OsString, OsString)>,
     pub(super) folder: PathBuf,
     pub(super) scratch: Option<Scratch>,
+    /// By how much it gives way to other programs.
+    pub(super) nice: Option<i32>,
 }
 
 /// A process's temporary folder, which goes when the process has gone: the CLI leaves something in it at every start.
@@ -42,6 +44,8 @@ pub(super) struct Scratch {
 
 /// The program and the arguments that stand before all others.
 pub(super) struct Command {
+    /// `[agent] wrapper`: what is started in its place, with the program among its arguments.
+    wrapper: Vec<OsString>,
     pub(super) program: PathBuf,
     pub(super) first_arguments: Vec<OsString>,
 }
@@ -65,14 +69,23 @@ impl Command {
     ///
     /// # Errors
     /// The command is empty, or the folder this process was started in is unknown.
-    pub(super) fn new(command: Vec<String>) -> Result<Self, AgentError> {
+    pub(super) fn new(wrapper: Vec<String>, command: Vec<String>) -> Result<Self, AgentError> {
         let mut words = command.into_iter();
         let program = words.next().ok_or(AgentError::NoCommand)?;
         let first_arguments = words.map(OsString::from).collect();
         let found =
             if program.contains('/') { std::path::absolute(&program) } else { Ok(PathBuf::from(&program)) };
         let program = found.map_err(|source| AgentError::Start { program, source })?;
-        Ok(Self { program, first_arguments })
+        Ok(Self { wrapper: wrapper.into_iter().map(OsString::from).collect(), program, first_arguments })
+    }
+
+    /// Puts the wrapper around what is about to be started.
+    pub(super) fn wrapped(&self, launch: Launch) -> Launch {
+        let Some((program, words)) = self.wrapper.split_first() else { return launch };
+        let mut arguments = words.to_vec();
+        arguments.push(launch.program.into());
+        arguments.extend(launch.arguments);
+        Launch { program: program.into(), arguments, ..launch }
     }
 
     /// The arguments for one message. The prompt is not among them: it goes in on stdin.
@@ -82,6 +95,21 @@ impl Command {
         session: Option<SessionId>,
         system_prompt: Option<&Path>,
     ) -> Vec<OsString> {
+        let mut arguments = self.terms(request);
+        arguments.push(match session {
+            Some(session) => format!("--resume={session}").into(),
+            None => format!("--session-id={}", request.new_session).into(),
+        });
+        if let Some(file) = system_prompt {
+            let mut argument = OsString::from("--system-prompt-file=");
+            argument.push(file);
+            arguments.push(argument);
+        }
+        arguments
+    }
+
+    /// Those of the arguments that lead neither to a session nor to a file: for messages on the same terms they are the same.
+    pub(super) fn terms(&self, request: &Request) -> Vec<OsString> {
         let mut arguments = self.first_arguments.clone();
         let mut add = |argument: &str| arguments.push(argument.into());
         for flag in [
@@ -127,16 +155,6 @@ impl Command {
         }
         if let Some(budget) = request.budget_usd {
             add(&format!("--max-budget-usd={budget}"));
-        }
-        if let Some(session) = session {
-            add(&format!("--resume={session}"));
-        } else {
-            add(&format!("--session-id={}", request.new_session));
-        }
-        if let Some(file) = system_prompt {
-            let mut argument = OsString::from("--system-prompt-file=");
-            argument.push(file);
-            arguments.push(argument);
         }
         arguments
     }
@@ -253,7 +271,7 @@ mod tests {
     }
 
     fn arguments(request: &Request, session: Option<SessionId>) -> Vec<String> {
-        let command = Command { program: "claude".into(), first_arguments: Vec::new() };
+        let command = Command::new(Vec::new(), vec!["claude".into()]).unwrap();
         let file = request.system_prompt.as_ref().map(|_| Path::new("/data/prompts/7.md"));
         let arguments = command.arguments(request, session, file);
         arguments.into_iter().map(|argument| argument.into_string().unwrap()).collect()

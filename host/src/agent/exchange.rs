@@ -1,25 +1,26 @@
 //! One message's exchange with one process: prompt in, lines out, every wait under a named deadline.
 
-use std::{future::pending, time::Duration};
+use std::{future::pending, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 use tokio::{
-    sync::{OwnedSemaphorePermit, watch},
+    sync::watch,
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
-    Clock,
-    framer::{Framer, LINE_LIMIT},
+    Clock, Request,
+    framer::Framer,
+    live::Live,
     mcp::Serving,
     outcome::{End, Facts},
-    process::{Happening, Process},
+    process::{Happening, wait_until},
     progress::{self, Progress},
     protocol::{self, ControlRequest, Wants},
 };
-use crate::config::Deadlines;
+use crate::{config::Deadlines, gate};
 
 /// How many control requests of the CLI are answered in one turn.
 const CONTROL_REQUEST_LIMIT: u32 = 1_000;
@@ -27,23 +28,20 @@ const CONTROL_REQUEST_LIMIT: u32 = 1_000;
 /// As long as this many bytes are still to be written, no further answer of a tool is taken.
 const INPUT_LIMIT: usize = 1 << 20;
 
+/// How long a turn that is interrupted may take to end by itself. The CLI takes 10 to 100 ms.
+const INTERRUPTION: Duration = Duration::from_secs(1);
+
 /// Longer deadlines are as good as this one: 30 years.
 const LONGEST: Duration = Duration::from_hours(30 * 365 * 24);
-
-/// What is asked.
-pub(super) struct Question<'a> {
-    pub(super) prompt: &'a str,
-    pub(super) message: Uuid,
-    /// Where to tell how far the answer is.
-    pub(super) watch: Option<&'a watch::Sender<Progress>>,
-}
 
 /// What an exchange saw.
 pub(super) struct Account {
     pub(super) facts: Facts,
     pub(super) end: End,
-    /// From the start of the process to its first line.
+    /// From the start of the process, or from the message if it was there before, to its first line.
     pub(super) first_event: Option<Duration>,
+    /// All that was asked is answered, and nothing is left half said on either side.
+    pub(super) is_clean: bool,
     /// Lines longer than [`LINE_LIMIT`].
     pub(super) overlong: u64,
     /// The output stopped in the middle of a line.
@@ -89,20 +87,25 @@ pub(super) fn later(instant: Instant, span: Duration) -> Instant {
 
 /// Sends the message, listens and serves tools until there is a result, the process has ended, or a limit is reached.
 /// `permit` is given back at the first line: starting up is over then. The process is still there afterwards, unless it
-/// ended.
+/// ended. An interrupted one gets [`INTERRUPTION`] to say how far it came.
 pub(super) async fn exchange(
-    process: &mut Process,
-    Question { prompt, message, watch }: Question<'_>,
-    serving: Option<Serving<'_>>,
+    live: &mut Live,
+    request: &Request,
+    message: Uuid,
     mut clocks: Clocks,
-    permit: OwnedSemaphorePermit,
+    mut permit: Option<gate::Place>,
     stop: &CancellationToken,
 ) -> Account {
+    let Live { process, server, framer, is_warm } = live;
+    let watch = request.watch.as_ref();
     let mut listening = Listening {
         facts: Facts::about(message),
-        framer: Framer::new(LINE_LIMIT),
+        framer,
         control_requests: 0,
-        serving,
+        serving: server
+            .as_mut()
+            .zip(request.tools.as_ref())
+            .map(|(server, tools)| server.serve(Arc::clone(tools))),
         watch,
     };
     if let Some(watch) = watch {
@@ -111,16 +114,21 @@ pub(super) async fn exchange(
     }
     // The CLI does not begin with the message before it has asked for the tools.
     let mut input = listening.serving.as_mut().map(Serving::greeting).unwrap_or_default();
-    input.unsplit(protocol::user_message(prompt, message));
+    input.unsplit(protocol::user_message(&request.prompt, message));
     let mut output = BytesMut::new();
-    let mut permit = Some(permit);
     let mut first_event = None;
+    let mut interrupted_until = None;
     let end = loop {
         let (clock, at) = clocks.next(listening.is_busy());
         tokio::select! {
             biased;
             () = stop.cancelled() => break End::Stopped,
+            () = wait_until(interrupted_until) => break End::Stopped,
             () = sleep_until(at) => break End::TimedOut(clock),
+            () = request.interrupt.cancelled(), if interrupted_until.is_none() => {
+                interrupted_until = Some(Instant::now() + INTERRUPTION);
+                input.unsplit(protocol::interrupt());
+            }
             answer = next_answer(&mut listening.serving), if input.len() < INPUT_LIMIT => {
                 // From here on it is the CLI's silence again.
                 clocks.last_line = Some(Instant::now());
@@ -142,6 +150,9 @@ pub(super) async fn exchange(
                         first_event.get_or_insert(now - clocks.started);
                         permit.take();
                     }
+                    if *is_warm && listening.facts.is_out_of_turn() {
+                        break End::OutOfTurn;
+                    }
                     if listening.facts.is_settled() {
                         break End::Settled;
                     }
@@ -153,9 +164,11 @@ pub(super) async fn exchange(
         }
     };
     let Listening { facts, framer, serving, .. } = listening;
+    let is_quiet = serving.as_ref().is_none_or(Serving::is_quiet);
     let tools_trouble = serving.and_then(|_| facts.tools_trouble().map(str::to_owned));
     let (overlong, is_cut) = (framer.overlong(), framer.is_mid_line());
-    Account { facts, end, first_event, overlong, is_cut, tools_trouble }
+    let is_clean = end == End::Settled && input.is_empty() && overlong == 0 && is_quiet && facts.is_clean();
+    Account { facts, end, first_event, is_clean, overlong, is_cut, tools_trouble }
 }
 
 async fn next_answer(serving: &mut Option<Serving<'_>>) -> BytesMut {
@@ -167,7 +180,7 @@ async fn next_answer(serving: &mut Option<Serving<'_>>) -> BytesMut {
 
 struct Listening<'a> {
     facts: Facts,
-    framer: Framer,
+    framer: &'a mut Framer,
     control_requests: u32,
     /// None if there are no tools.
     serving: Option<Serving<'a>>,

@@ -3,12 +3,13 @@
 //!
 //! A process that goes on would meet the next turn of its session, and the CLI would lose one of the two. So each one
 //! notes in its temporary folder which process it is, and the next host ends it before it begins anything. A note names
-//! the process by its number and the time it was started, since numbers are given out again; where the system doesn't
-//! tell that time (`/proc`), nothing is noted.
+//! the process and its host by their numbers and the times they were started, since numbers are given out again; where the
+//! system doesn't tell these times (`/proc`), nothing is noted.
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    sync::LazyLock,
     time::Duration,
 };
 
@@ -24,17 +25,26 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// Writes down that the leader of this group is the process of this temporary folder.
 pub(super) fn note(folder: &Path, leader: Pid) {
-    let Some(started) = started(leader) else { return };
-    if let Err(error) = fs::write(folder.join(NOTE), format!("{} {started}", leader.as_raw_nonzero())) {
+    static THIS: LazyLock<Option<Host>> = LazyLock::new(|| Host::of(rustix::process::getpid()));
+    let (Some(started), Some(host)) = (started(leader), *THIS) else { return };
+    let leader = leader.as_raw_nonzero();
+    let note = format!("{leader} {started} {} {}", host.process.as_raw_nonzero(), host.started);
+    if let Err(error) = fs::write(folder.join(NOTE), note) {
         tracing::warn!(folder = %folder.display(), %error, "an agent's process can't be noted; if this host is killed, it may live on");
     }
 }
 
-/// Ends the noted processes with their groups, and removes the temporary folders of all bots under `data`. Waits at
-/// most twice the `grace`.
-pub(super) async fn clear(data: &Path, grace: Duration) {
-    let folders = temporary_folders(data);
-    let mut left: Vec<Noted> = folders.iter().filter_map(|folder| Noted::read(folder)).collect();
+/// Ends the noted processes with their groups, and removes the temporary folders of all bots under `data`; only those of
+/// one host if that is given. Waits at most twice the `grace`.
+pub(super) async fn clear(data: &Path, grace: Duration, host: Option<Host>) {
+    let noted = temporary_folders(data).into_iter().map(|folder| (Noted::read(&folder), folder));
+    let is_meant = |noted: &Option<Noted>| match (host, noted) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(host), Some(noted)) => noted.host == host,
+    };
+    let (left, folders): (Vec<_>, Vec<_>) = noted.filter(|(noted, _)| is_meant(noted)).unzip();
+    let mut left: Vec<Noted> = left.into_iter().flatten().collect();
     for signal in [Signal::TERM, Signal::KILL] {
         left.retain(Noted::is_alive);
         for noted in &left {
@@ -72,17 +82,37 @@ fn temporary_folders(data: &Path) -> Vec<PathBuf> {
     below(data.join("agents")).flat_map(|bot| below(bot.join(TEMPORARY))).collect()
 }
 
+/// A process that starts agents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Host {
+    process: Pid,
+    started: u64,
+}
+
+impl Host {
+    /// That of this number, if it runs and the system tells since when.
+    pub(super) fn of(process: Pid) -> Option<Self> {
+        Some(Self { process, started: started(process)? })
+    }
+}
+
 /// A process of an earlier host.
 struct Noted {
     leader: Pid,
     started: u64,
+    host: Host,
 }
 
 impl Noted {
     fn read(folder: &Path) -> Option<Self> {
         let note = fs::read_to_string(folder.join(NOTE)).ok()?;
-        let (leader, started) = note.split_once(' ')?;
-        Some(Self { leader: Pid::from_raw(leader.parse().ok()?)?, started: started.parse().ok()? })
+        let mut words = note.split(' ');
+        let mut process = || {
+            let process = Pid::from_raw(words.next()?.parse().ok()?)?;
+            Some(Host { process, started: words.next()?.parse().ok()? })
+        };
+        let Host { process: leader, started } = process()?;
+        Some(Self { leader, started, host: process()? })
     }
 
     fn is_alive(&self) -> bool {
@@ -105,6 +135,7 @@ mod tests {
     use std::{os::unix::process::CommandExt, process::Child};
 
     use super::*;
+    use crate::agent::guard;
 
     /// A process that leads a group, and its temporary folder with a note.
     fn leftover(data: &Path, script: &str) -> (Child, PathBuf) {
@@ -122,7 +153,7 @@ mod tests {
     async fn a_process_of_an_earlier_host_is_ended_and_its_folder_removed() {
         let data = tempfile::tempdir().unwrap();
         let (mut child, folder) = leftover(data.path(), "sleep 600; true");
-        clear(data.path(), Duration::from_secs(10)).await;
+        clear(data.path(), Duration::from_secs(10), None).await;
         assert!(!child.wait().unwrap().success());
         assert!(!folder.exists());
     }
@@ -131,7 +162,7 @@ mod tests {
     async fn one_that_ignores_the_first_signal_gets_the_second() {
         let data = tempfile::tempdir().unwrap();
         let (mut child, folder) = leftover(data.path(), "trap '' TERM; while :; do sleep 600; done");
-        clear(data.path(), Duration::from_millis(200)).await;
+        clear(data.path(), Duration::from_millis(200), None).await;
         assert!(!child.wait().unwrap().success());
         assert!(!folder.exists());
     }
@@ -140,11 +171,27 @@ mod tests {
     async fn a_process_that_only_has_the_same_number_is_left_alone() {
         let data = tempfile::tempdir().unwrap();
         let (mut child, folder) = leftover(data.path(), "sleep 600; true");
-        fs::write(folder.join(NOTE), format!("{} 1", child.id())).unwrap();
-        clear(data.path(), Duration::from_secs(10)).await;
+        fs::write(folder.join(NOTE), format!("{} 1 1 1", child.id())).unwrap();
+        clear(data.path(), Duration::from_secs(10), None).await;
         assert!(child.try_wait().unwrap().is_none(), "it lives");
-        child.kill().unwrap();
+        // With what it runs.
+        kill_process_group(Pid::from_child(&child), Signal::KILL).unwrap();
         child.wait().unwrap();
+        assert!(!folder.exists());
+    }
+
+    #[tokio::test]
+    async fn a_guard_ends_what_its_host_noted_and_nothing_else_once_the_pipe_closes() {
+        let data = tempfile::tempdir().unwrap();
+        let (mut child, folder) = leftover(data.path(), "sleep 600; true");
+        let pipe = || tokio::io::empty();
+        let grace = Duration::from_secs(10);
+        // A guard of another process that runs.
+        let parent = rustix::process::getppid().unwrap();
+        guard::stand(data.path(), parent, grace, pipe()).await;
+        assert!(child.try_wait().unwrap().is_none() && folder.exists());
+        guard::stand(data.path(), rustix::process::getpid(), grace, pipe()).await;
+        assert!(!child.wait().unwrap().success());
         assert!(!folder.exists());
     }
 }

@@ -212,6 +212,11 @@ impl Serving<'_> {
         }
     }
 
+    /// Whether the CLI waits for nothing.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.server.open.is_empty()
+    }
+
     /// Whether the CLI waits for a tool.
     pub(super) fn is_busy(&self) -> bool {
         self.server.open.values().any(|open| open.is_call)

@@ -1,4 +1,4 @@
-//! Runs one message's turn on the `claude` CLI, with a fresh process each time, and says in one word what came of it.
+//! Runs one message's turn on the `claude` CLI, and says in one word what came of it.
 //!
 //! Between turns the only state of a conversation is its session: an id, and the transcript behind it in the bot's folder.
 //! Two turns of one session must not run at once (the CLI would lose one of them without a word); the lane sees to that.
@@ -8,8 +8,9 @@
 //!   (arguments), `protocol` (`client_composed`) and `environment` for the layers.
 //! - The process sees a short list of variables and folders of its own. What it says about itself is for the log, bounded and
 //!   with its secrets masked; the prose of an error is never an answer.
-//! - Every wait has a deadline with a name, [`Clock`]. While the CLI waits for a tool of the host's, only `total` runs. When a turn is over its process is too, or is being ended in the
-//!   background; a dropped turn is no exception. [`Runner::drained`] waits for the last of them.
+//! - Every wait has a deadline with a name, [`Clock`]. While the CLI waits for a tool of the host's, only `total` runs.
+//! - When a turn is over its process waits for the room's next message (`pool`), if nothing about it was odd; else it is
+//!   being ended in the background, and a dropped turn is no exception. [`Runner::drained`] ends them all.
 //!
 //! What an exchange comes to, the exit code saying little:
 //!
@@ -35,9 +36,13 @@ pub mod demo;
 mod environment;
 mod exchange;
 mod framer;
+pub mod guard;
 mod leftovers;
+mod live;
 mod mcp;
+mod memory;
 mod outcome;
+mod pool;
 mod process;
 mod progress;
 mod protocol;
@@ -49,11 +54,11 @@ mod transcript;
 mod turn;
 mod version;
 
-use std::{fmt, io, path::PathBuf, pin::pin, sync::Arc, time::Duration};
+use std::{fmt, io, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 use tokio::{
-    sync::{OnceCell, Semaphore, watch},
+    sync::{OnceCell, watch},
     time::timeout,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -63,6 +68,7 @@ use self::{
     command::{Command, Folders, Launch},
     environment::Environment,
     outcome::Exit,
+    pool::Pool,
     process::{Happening, Leave, Process},
     redact::beginning_of,
     turn::Turn,
@@ -74,6 +80,7 @@ pub use self::{
 };
 use crate::{
     config,
+    gate::Gate,
     id::{BotName, RoomId, SessionId},
 };
 
@@ -83,11 +90,15 @@ const VERSION_LIMIT: usize = 4 << 10;
 /// Runs turns. One for the whole host; share it in an `Arc`.
 pub struct Runner {
     command: Command,
+    /// `[agent] nice`
+    nice: Option<i32>,
     environment: Environment,
     deadlines: config::Deadlines,
     data: PathBuf,
-    /// Start-up is nearly all CPU: more at once than there are cores makes all of them slower. First come, first served.
-    starts: Arc<Semaphore>,
+    /// Start-up is nearly all CPU: more at once than there are cores makes all of them slower.
+    starts: Gate,
+    /// Processes that wait for their room's next message.
+    pool: Pool,
     /// Ends of processes that no turn waits for.
     endings: TaskTracker,
     /// The CLI's version once it was found to fit.
@@ -127,7 +138,8 @@ pub struct Request {
     pub tools: Option<Arc<dyn Tools>>,
     /// Where to tell how far it is, if anybody wants to know.
     pub watch: Option<watch::Sender<Progress>>,
-    /// Ends this message alone: the conversation goes on from here.
+    /// Breaks the turn off: the outcome is [`Outcome::Interrupted`] within about a second, unless it is over before, and
+    /// the process and the session go on.
     pub interrupt: CancellationToken,
 }
 
@@ -147,6 +159,8 @@ pub struct Report {
     pub usage: Usage,
     /// How long it took.
     pub timings: Timings,
+    /// A process that had answered before in this conversation did it, without a start.
+    pub is_warm: bool,
     /// What happened, for the log and never for the room: at most about 10 KiB, secrets masked. None if all went well.
     pub cause: Option<String>,
 }
@@ -214,7 +228,7 @@ pub struct Usage {
 pub struct Timings {
     /// Waiting until a process could be started.
     pub gate: Duration,
-    /// From the start of the process to its first line; none came without.
+    /// From the start of the process, or from the message if it was there before, to its first line; none came without.
     pub first_event: Option<Duration>,
     /// All of it.
     pub total: Duration,
@@ -289,14 +303,17 @@ impl Runner {
     /// # Errors
     /// The command is empty, or the folder this process was started in is unknown.
     pub fn new(agent: config::Agent, data: PathBuf) -> Result<Self, AgentError> {
-        let config::Agent { command, environment, starts, deadlines, .. } = agent;
+        let config::Agent { command, environment, wrapper, nice, starts, warm, deadlines, .. } = agent;
+        let endings = TaskTracker::new();
         Ok(Self {
-            command: Command::new(command)?,
+            command: Command::new(wrapper, command)?,
+            nice,
             environment: Environment::new(std::env::vars_os(), &environment),
             deadlines,
             data,
-            starts: Arc::new(Semaphore::new(starts.clamp(1, Semaphore::MAX_PERMITS))),
-            endings: TaskTracker::new(),
+            starts: Gate::new(starts),
+            pool: Pool::new(warm, endings.clone()),
+            endings,
             fitting: OnceCell::new(),
         })
     }
@@ -304,18 +321,12 @@ impl Runner {
     /// Ends the agents of an earlier host that was killed, and removes what they left. To be called before the first turn,
     /// by the one host that owns the data folder. Takes at most two `deadlines.exit`.
     pub async fn clear_leftovers(&self) {
-        leftovers::clear(&self.data, self.deadlines.exit).await;
+        leftovers::clear(&self.data, self.deadlines.exit, None).await;
     }
 
-    /// Runs one message's turn. `stop` ends it early, as its `interrupt` does. Dropping the future ends the process as well.
+    /// Runs one message's turn. `stop` ends it early, and the process with it. Dropping the future does the same.
     pub async fn run(&self, request: Request, stop: CancellationToken) -> Report {
-        let ended = stop.child_token();
-        let mut turn = pin!(Turn::new(self, &request, &ended).run());
-        tokio::select! {
-            report = &mut turn => return report,
-            () = request.interrupt.cancelled() => ended.cancel(),
-        }
-        turn.await
+        Turn::new(self, &request, &stop).run().await
     }
 
     /// The agent's version. It is asked once; the answer is kept if it fits.
@@ -331,11 +342,14 @@ impl Runner {
         self.fitting.get_or_try_init(fitting).await.copied()
     }
 
-    /// Waits until every process of ended and dropped turns is gone: a few `deadlines.exit` at most.
+    /// Ends the processes that wait, and waits until those of ended and dropped turns are gone too: a few `deadlines.exit`
+    /// at most.
     pub async fn drained(&self) {
+        self.pool.close();
         self.endings.close();
         self.endings.wait().await;
         self.endings.reopen();
+        self.pool.reopen();
     }
 
     async fn ask_version(&self) -> Result<CliVersion, AgentError> {
@@ -349,8 +363,9 @@ impl Runner {
             environment: self.environment.for_folders(&folders),
             folder: "/".into(),
             scratch: None,
+            nice: self.nice,
         };
-        let mut process = self.start(launch)?;
+        let mut process = self.start(self.command.wrapped(launch))?;
         let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
         let answered = timeout(self.deadlines.start, async {
             loop {

@@ -26,6 +26,8 @@ pub(super) enum End {
     TimedOut(Clock),
     /// It sent more control requests than a turn may.
     Flooded,
+    /// It answered something before it had taken up what it was asked.
+    OutOfTurn,
 }
 
 /// A process's exit status.
@@ -57,13 +59,22 @@ pub(super) enum Verdict {
 
 /// What was seen on stdout so far.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is something that was seen or was not")]
 pub(super) struct Facts {
     /// The user message this is about.
     message: Uuid,
     /// What the first `init` said.
     init: Init,
+    /// Its lifecycle was spoken of.
+    is_heard: bool,
+    /// There was an `init` or a `result` before that.
+    is_out_of_turn: bool,
     /// The message's turn has begun: an `init`, or its lifecycle says so.
     begun: bool,
+    /// Its lifecycle has ended.
+    is_over: bool,
+    /// There was a second `init` or `result`: one was expected of each.
+    is_repeated: bool,
     /// Its lifecycle ended without ever having begun.
     answered_before: bool,
     /// The first `result`. One message was sent, so a second one is about nothing that was asked.
@@ -80,7 +91,11 @@ impl Facts {
         Self {
             message,
             init: Init::default(),
+            is_heard: false,
+            is_out_of_turn: false,
             begun: false,
+            is_over: false,
+            is_repeated: false,
             answered_before: false,
             result: None,
             assistant_error: None,
@@ -90,21 +105,33 @@ impl Facts {
 
     /// Takes note of a line. Gives back the control request that needs an answer.
     pub(super) fn note(&mut self, line: Line) -> Option<ControlRequest> {
+        if matches!(line, Line::Init(_) | Line::Result(_)) {
+            self.is_out_of_turn |= !self.is_heard;
+        }
         match line {
             Line::Init(init) => {
+                self.is_repeated |= self.init != Init::default();
                 self.begun = true;
                 self.init.session = self.init.session.or(init.session);
                 self.init.tools = self.init.tools.take().or(init.tools);
             }
             Line::Result(result) => {
+                self.is_repeated |= self.result.is_some();
                 self.result.get_or_insert(result);
             }
             Line::AssistantError(kind) => self.assistant_error = Some(kind),
-            Line::Lifecycle(message, state) if message == self.message => match state {
-                LifecycleState::Started => self.begun = true,
-                LifecycleState::Completed => self.answered_before = !self.begun,
-                LifecycleState::Other => {}
-            },
+            Line::Lifecycle(message, state) if message == self.message => {
+                self.is_heard = true;
+                match state {
+                    LifecycleState::Started => self.begun = true,
+                    LifecycleState::Completed => {
+                        self.answered_before = !self.begun;
+                        self.is_over = true;
+                    }
+                    LifecycleState::Cancelled => self.is_over = true,
+                    LifecycleState::Other => {}
+                }
+            }
             Line::ControlRequest(request) => return Some(request),
             Line::Lifecycle(..) | Line::Other => {}
         }
@@ -124,6 +151,25 @@ impl Facts {
     /// Whether nothing more can be expected.
     pub(super) fn is_settled(&self) -> bool {
         self.result.is_some() || self.answered_before
+    }
+
+    /// Whether an answer came before the message was taken up, which is then none to it. Only for a process that says when
+    /// it takes one up.
+    pub(super) fn is_out_of_turn(&self) -> bool {
+        self.is_out_of_turn
+    }
+
+    /// Whether the message's lifecycle has ended.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    /// Whether all was said once and of one session.
+    pub(super) fn is_clean(&self) -> bool {
+        let of_session = |result: &ResultLine| {
+            result.session_id.map(SessionId).is_none_or(|session| self.init.session == Some(session))
+        };
+        !self.is_repeated && self.junk == 0 && self.result.as_deref().is_some_and(of_session)
     }
 
     /// The session `init` named.
@@ -151,7 +197,7 @@ impl Facts {
             // begun and a signal 2 is the code 0.
             End::Stopped | End::Exited(Exit::Signal(2 | 15) | Exit::Code(130 | 143)) => Outcome::Interrupted,
             End::Exited(Exit::Code(0)) if self.begun => Outcome::Interrupted,
-            End::Settled | End::Exited(_) | End::Flooded => Outcome::Crashed,
+            End::Settled | End::Exited(_) | End::Flooded | End::OutOfTurn => Outcome::Crashed,
         })
     }
 
@@ -189,6 +235,7 @@ impl Facts {
             End::Stopped => "the turn was stopped".into(),
             End::TimedOut(clock) => format!("the agent's {clock} deadline passed"),
             End::Flooded => "the agent sent too many control requests".into(),
+            End::OutOfTurn => "the agent answered before it had taken up the message".into(),
         };
         match &self.result {
             Some(result) => describe_result(&mut words, result, self.assistant_error.as_deref()),

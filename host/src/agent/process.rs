@@ -13,7 +13,7 @@ use std::{
 };
 
 use bytes::BytesMut;
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group, setpriority_process};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     process::{Child, ChildStderr, ChildStdin, ChildStdout},
@@ -108,6 +108,10 @@ impl Process {
         let group = group.ok_or_else(|| {
             AgentError::starting(&launch.program, io::Error::other("the new process has no number"))
         })?;
+        if let Some(nice) = launch.nice {
+            // It can only have ended already.
+            let _ = setpriority_process(Some(group), nice);
+        }
         if let Some(scratch) = &launch.scratch {
             scratch.note(group);
         }
@@ -136,14 +140,24 @@ impl Process {
         }
     }
 
+    /// Its process group; none once it is handed over to be ended.
+    pub(super) fn group(&self) -> Option<Pid> {
+        self.inner.as_ref().map(|inner| inner.group)
+    }
+
     /// Ends it and waits for that: at most three times the grace.
     pub(super) async fn end(&mut self, leave: Leave) -> Option<Exit> {
         self.inner.as_mut()?.end(leave).await
     }
 
+    /// The end of its stderr so far, redacted.
+    pub(super) fn stderr(&mut self, secrets: &Secrets) -> String {
+        self.inner.as_mut().map(|inner| inner.tail.redacted(secrets)).unwrap_or_default()
+    }
+
     /// Ends it in the background. The end of its stderr so far, redacted.
     pub(super) fn dismiss(mut self, leave: Leave, secrets: &Secrets) -> String {
-        let stderr = self.inner.as_mut().map(|inner| inner.tail.redacted(secrets)).unwrap_or_default();
+        let stderr = self.stderr(secrets);
         self.end_in_background(leave);
         stderr
     }
@@ -276,7 +290,8 @@ async fn write(pipe: &mut Option<ChildStdin>, from: &mut BytesMut) -> io::Result
     }
 }
 
-async fn wait_until(instant: Option<Instant>) {
+/// Waits for a time, or for ever.
+pub(super) async fn wait_until(instant: Option<Instant>) {
     match instant {
         Some(instant) => sleep_until(instant).await,
         None => pending().await,

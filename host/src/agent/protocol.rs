@@ -63,6 +63,7 @@ pub(super) enum Wants {
 pub(super) enum LifecycleState {
     Started,
     Completed,
+    Cancelled,
     Other,
 }
 
@@ -71,6 +72,8 @@ pub(super) enum LifecycleState {
 pub(super) struct ResultLine {
     #[serde(default, deserialize_with = "lenient")]
     pub(super) subtype: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(super) session_id: Option<Uuid>,
     #[serde(default, deserialize_with = "lenient")]
     pub(super) is_error: Option<bool>,
     /// The answer; or an error's prose.
@@ -165,6 +168,15 @@ pub(super) fn initialize() -> BytesMut {
         "type": "control_request",
         "request_id": "initialize",
         "request": { "subtype": "initialize", "hooks": null },
+    }))
+}
+
+/// Asks the CLI to break off the turn that runs. It says so in a `result`, and stays.
+pub(super) fn interrupt() -> BytesMut {
+    line(&json!({
+        "type": "control_request",
+        "request_id": "interrupt",
+        "request": { "subtype": "interrupt" },
     }))
 }
 
@@ -265,6 +277,7 @@ fn read_lifecycle(lifecycle: &Lifecycle) -> Line {
     let state = match lifecycle.state.as_deref() {
         Some("started") => LifecycleState::Started,
         Some("completed") => LifecycleState::Completed,
+        Some("cancelled") => LifecycleState::Cancelled,
         _ => LifecycleState::Other,
     };
     lifecycle.command_uuid.map_or(Line::Other, |message| Line::Lifecycle(message, state))

@@ -1,6 +1,8 @@
 //! Turns against agents that are small shell scripts: the outcome, and that nothing of them is left.
 
+mod faults;
 mod tools;
+mod warm;
 
 use std::{
     fs,
@@ -35,6 +37,9 @@ struct Stage {
     runner: Runner,
 }
 
+/// No process stays.
+const COLD: config::Warm = config::Warm { processes: 0, memory: 1 << 30, idle: Duration::from_mins(10) };
+
 /// Deadlines that a loaded machine keeps.
 fn patient() -> config::Deadlines {
     let span = Duration::from_mins(1);
@@ -53,6 +58,10 @@ impl Stage {
     }
 
     fn with(script: &str, deadlines: config::Deadlines, starts: usize) -> Self {
+        Self::warm(script, deadlines, starts, COLD)
+    }
+
+    fn warm(script: &str, deadlines: config::Deadlines, starts: usize, warm: config::Warm) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let program = folder.path().join("agent");
         fs::write(&program, format!("{PRELUDE}{script}")).unwrap();
@@ -61,7 +70,10 @@ impl Stage {
             command: vec!["/bin/sh".into(), program.to_str().unwrap().into()],
             is_demo: false,
             environment: Vec::new(),
+            wrapper: Vec::new(),
+            nice: None,
             starts,
+            warm,
             deadlines,
         };
         let runner = Runner::new(agent, folder.path().to_owned()).unwrap();
@@ -507,7 +519,10 @@ async fn a_command_that_is_not_there_is_named_with_the_remedy() {
         command: vec!["no-such-claude".into()],
         is_demo: false,
         environment: Vec::new(),
+        wrapper: Vec::new(),
+        nice: None,
         starts: 1,
+        warm: COLD,
         deadlines: patient(),
     };
     let folder = tempfile::tempdir().unwrap();

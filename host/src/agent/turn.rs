@@ -1,29 +1,33 @@
 //! One message's turn: a try by one process, and a second one where the first has to be made anew.
 //!
+//! A process that waits for this room's next message is asked first. If it fails before it says anything, nobody knows how
+//! far the message came; it goes to a new process under the same id, which the CLI answers once.
+//!
 //! Two things are worth a second try, since the first did nothing: the CLI does not know the session (then without it), or
 //! the session has answered this very message before and the CLI keeps the answer to itself (then under another id). The
 //! latter is rare: a message that an earlier host has given to an agent is looked for in the transcript first.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{Instant, timeout_at},
-};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
     AgentError, Clock, Outcome, Report, Request, Runner, Timings, Usage,
     command::{Folders, Launch, Scratch},
-    exchange::{Account, Clocks, Question, exchange, later},
-    mcp,
+    exchange::{Account, Clocks, exchange, later},
+    live::{Live, Terms},
     outcome::{End, Verdict},
+    pool::{Kept, Place},
     process::Leave,
     redact::beginning_of,
     transcript::{self, Trace},
 };
-use crate::{causes::with_causes, id::SessionId};
+use crate::{causes::with_causes, config::Deadlines, gate, id::SessionId};
+
+/// How long a process that was there before may take to begin: it has nothing to do first.
+const WARM_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How much of the words about what happened is kept, in bytes, besides the end of stderr.
 const CAUSE_LIMIT: usize = 2 << 10;
@@ -45,6 +49,8 @@ struct Attempt {
     session: Option<SessionId>,
     usage: Usage,
     first_event: Option<Duration>,
+    /// A process that was there before made it.
+    is_warm: bool,
     cause: Option<String>,
 }
 
@@ -101,9 +107,9 @@ impl<'a> Turn<'a> {
     }
 
     fn report(&self, outcome: Outcome, attempt: Attempt, memory_lost: bool) -> Report {
-        let Attempt { session, usage, first_event, cause, .. } = attempt;
+        let Attempt { session, usage, first_event, is_warm, cause, .. } = attempt;
         let timings = Timings { gate: self.gate, first_event, total: self.began.elapsed() };
-        Report { outcome, session, memory_lost, recovered: false, usage, timings, cause }
+        Report { outcome, session, memory_lost, recovered: false, usage, timings, is_warm, cause }
     }
 
     /// What an earlier agent came to with this message: the conversation it was in, and what the transcript says.
@@ -130,6 +136,7 @@ impl<'a> Turn<'a> {
             recovered: true,
             usage: Usage::default(),
             timings: Timings { total: self.began.elapsed(), ..Timings::default() },
+            is_warm: false,
             cause: None,
         }
     }
@@ -144,6 +151,7 @@ impl<'a> Turn<'a> {
                     session,
                     usage: Usage::default(),
                     first_event: None,
+                    is_warm: false,
                     cause: Some(cause),
                 }
             }
@@ -152,28 +160,84 @@ impl<'a> Turn<'a> {
 
     async fn try_once(&mut self, session: Option<SessionId>, message: Uuid) -> Result<Attempt, Hindrance> {
         self.within(self.runner.version()).await??;
+        let terms = Terms::of(&self.runner.command, self.request);
+        let place = (self.request.bot.clone(), self.request.room);
+        let waiting = self.within(self.runner.pool.take(&place, session, &terms)).await?;
+        self.count(waiting.is_some());
+        if let Some(mut live) = waiting {
+            let deadlines = self.runner.deadlines;
+            let first_event = deadlines.first_event.min(WARM_PATIENCE);
+            let start = deadlines.start.min(WARM_PATIENCE);
+            let clocks = Clocks::start(Deadlines { start, first_event, ..deadlines }, self.total);
+            let account = exchange(&mut live, self.request, message, clocks, None, self.stop).await;
+            if !account.is_void() {
+                return Ok(self.conclude(live, account, session, message, place, terms).await);
+            }
+            tracing::info!(why = account.describe(), "a waiting agent failed; another one takes the message");
+            // The next one of this session must not meet it.
+            live.process.end(Leave::Terminated).await;
+        }
         let launch = self.launch(session).await?;
         let permit = self.wait_for_start().await?;
         let clocks = Clocks::start(self.runner.deadlines, self.total);
-        let mut process = self.runner.start(launch)?;
-        let tools = self.request.tools.as_ref();
-        let mut server = tools.map(|tools| mcp::Server::start(&tools.list()));
-        let serving = server.as_mut().zip(tools).map(|(server, tools)| server.serve(Arc::clone(tools)));
-        let Request { prompt, watch, .. } = self.request;
-        let question = Question { prompt, message, watch: watch.as_ref() };
-        let account = exchange(&mut process, question, serving, clocks, permit, self.stop).await;
+        let mut live = Live::new(self.runner.start(launch)?, &terms);
+        let account = exchange(&mut live, self.request, message, clocks, Some(permit), self.stop).await;
+        Ok(self.conclude(live, account, session, message, place, terms).await)
+    }
+
+    /// Says what an exchange came to, and decides what becomes of the process.
+    async fn conclude(
+        &self,
+        mut live: Live,
+        account: Account,
+        session: Option<SessionId>,
+        message: Uuid,
+        place: Place,
+        terms: Terms,
+    ) -> Attempt {
+        let is_warm = live.is_warm;
+        let (pool, secrets) = (&self.runner.pool, &self.runner.environment.secrets);
+        if let Some(stays) = self.may_stay(&account, session) {
+            let attempt = self.judge(&account, session, is_warm, &live.process.stderr(secrets));
+            live.is_warm = true;
+            let is_over = account.facts.is_over();
+            pool.keep(Kept { live, place, session: stays, terms, message, is_over });
+            return attempt;
+        }
         let leave = if account.end == End::Settled {
             Leave::ByItself
         } else {
             // The next turn of this session must not meet this process.
-            process.end(Leave::Terminated).await;
+            live.process.end(Leave::Terminated).await;
             Leave::Terminated
         };
-        let stderr = process.dismiss(leave, &self.runner.environment.secrets);
-        Ok(self.judge(&account, session, &stderr))
+        let stderr = live.process.dismiss(leave, secrets);
+        self.judge(&account, session, is_warm, &stderr)
     }
 
-    fn judge(&self, account: &Account, session: Option<SessionId>, stderr: &str) -> Attempt {
+    /// The session of a process that may wait for the next message: nothing about this turn was odd. A budget is the
+    /// process's, not the message's, so one that has any of it used up can't be asked again.
+    fn may_stay(&self, account: &Account, asked: Option<SessionId>) -> Option<SessionId> {
+        let is_well = matches!(
+            account.facts.judge(account.end),
+            Verdict::Final(Outcome::Completed { .. } | Outcome::TurnLimit | Outcome::Interrupted)
+        );
+        let may = self.runner.pool.is_on()
+            && is_well
+            && account.is_clean
+            && !account.is_odd()
+            && self.request.budget_usd.is_none();
+        let session = account.facts.session().filter(|session| asked.is_none_or(|asked| asked == *session));
+        session.filter(|_| may)
+    }
+
+    fn count(&self, is_warm: bool) {
+        let process = if is_warm { "warm" } else { "cold" };
+        let bot = self.request.bot.to_string();
+        metrics::counter!("hearth_agent_tries_total", "bot" => bot, "process" => process).increment(1);
+    }
+
+    fn judge(&self, account: &Account, session: Option<SessionId>, is_warm: bool, stderr: &str) -> Attempt {
         let Account { facts, end, first_event, .. } = account;
         let verdict = facts.judge(*end);
         let all_well = matches!(verdict, Verdict::Final(Outcome::Completed { .. })) && !account.is_odd();
@@ -184,8 +248,9 @@ impl<'a> Turn<'a> {
                 if stderr.is_empty() { what } else { format!("{what}; its stderr: {stderr}") }
             }),
             session: facts.session().or(session),
-            usage: facts.usage(session.is_some()),
+            usage: facts.usage(session.is_some() || is_warm),
             first_event: *first_event,
+            is_warm,
             verdict,
         }
     }
@@ -210,21 +275,22 @@ impl<'a> Turn<'a> {
             }
         };
         let command = &self.runner.command;
-        Ok(Launch {
+        let launch = Launch {
             program: command.program.clone(),
             arguments: command.arguments(self.request, session, prompt_file.as_deref()),
             environment,
             folder,
             scratch: Some(scratch),
-        })
+            nice: self.runner.nice,
+        };
+        Ok(command.wrapped(launch))
     }
 
-    async fn wait_for_start(&mut self) -> Result<OwnedSemaphorePermit, Hindrance> {
+    async fn wait_for_start(&mut self) -> Result<gate::Place, Hindrance> {
         let came = Instant::now();
-        let permit = self.within(Arc::clone(&self.runner.starts).acquire_owned()).await;
+        let permit = self.within(self.runner.starts.enter(&self.request.bot, None)).await;
         self.gate += came.elapsed();
-        // The semaphore is never closed.
-        permit?.map_err(|_| Hindrance::Ended(End::Stopped))
+        permit
     }
 
     /// Waits for what happens before there is a process; that too is part of the total, and can be stopped.
@@ -232,6 +298,7 @@ impl<'a> Turn<'a> {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Err(Hindrance::Ended(End::Stopped)),
+            () = self.request.interrupt.cancelled() => Err(Hindrance::Ended(End::Stopped)),
             done = timeout_at(self.total, waiting) => {
                 done.map_err(|_| Hindrance::Ended(End::TimedOut(Clock::Total)))
             }
@@ -263,6 +330,15 @@ impl From<AgentError> for Hindrance {
 // === impl Account ===
 
 impl Account {
+    /// It said nothing at all, or nothing about this message: as if it had not been asked.
+    fn is_void(&self) -> bool {
+        match self.end {
+            End::Exited(_) | End::TimedOut(Clock::Start | Clock::FirstEvent) => self.first_event.is_none(),
+            End::OutOfTurn => true,
+            _ => false,
+        }
+    }
+
     /// Something was there that should not have been, whatever the turn came to.
     fn is_odd(&self) -> bool {
         self.overlong > 0 || self.facts.junk() > 0 || self.tools_trouble.is_some()

@@ -9,7 +9,7 @@ use miette::{IntoDiagnostic, Report, miette};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines, Stdin};
 use tokio_util::sync::CancellationToken;
 
-use super::{logging, terminal};
+use super::{logging, run, terminal};
 use crate::{
     config::Config,
     id::{BotName, MessageId, RoomId},
@@ -41,6 +41,7 @@ pub(super) async fn chat(mut config: Config, bot: String) -> Result<ExitCode, Re
         Stage::set(config, &format!("chat-{name}"), ANY, Options::default()).await.into_diagnostic()?;
     let room = stage.rooms[&name];
     let demo = if stage.config.agent.is_demo { ", answered by the demo agent" } else { "" };
+    let _guard = run::guarded(&stage.config);
     let hearth = Hearth::start(stage.config).await.into_diagnostic()?;
     let lanes = hearth.lanes().clone();
 

@@ -23,7 +23,7 @@ use miette::{IntoDiagnostic, Report};
 
 use crate::{
     activation,
-    agent::demo,
+    agent::{demo, guard},
     config::{self, Config},
 };
 
@@ -63,6 +63,14 @@ enum Command {
     New(new::New),
     /// Build plugins.
     Build(build::Build),
+    /// Ends the agents of a host that was killed. The host starts it.
+    #[command(name = guard::GUARD, hide = true)]
+    Guard {
+        data: PathBuf,
+        host: i32,
+        /// `[agent.deadlines] exit`, in milliseconds.
+        grace: u64,
+    },
     /// Print the JSON schema of the configuration, for editors.
     Schema,
     /// The deterministic stand-in for the Claude CLI. Takes the CLI's own arguments.
@@ -98,6 +106,7 @@ fn execute(arguments: Arguments) -> Result<ExitCode, Report> {
         Command::Operate(operate) => on_runtime(operate.run(path)),
         Command::New(new) => new.run(),
         Command::Build(build) => on_runtime(build.run()),
+        Command::Guard { data, host, grace } => on_runtime(run::guard(data, host, grace)),
         Command::Schema => {
             terminal::print(&serde_json::to_string_pretty(&config::schema()).into_diagnostic()?);
             Ok(ExitCode::SUCCESS)

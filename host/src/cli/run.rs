@@ -3,11 +3,14 @@
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
     process::ExitCode,
     sync::Arc,
+    time::Duration,
 };
 
 use miette::{IntoDiagnostic, Report, miette};
+use rustix::process::Pid;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -17,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::{logging, terminal, workshop::Workshop};
 use crate::{
     activation::{self, Passed, State},
+    agent::guard::{self, Guard},
     config::{Config, Salvage},
     playground::Options,
     reload::Reloader,
@@ -37,6 +41,7 @@ pub(super) async fn run(config: Config, passed: Option<Passed>) -> Result<ExitCo
     };
     let (listen, bots) = (listener.local_addr().into_diagnostic()?, config.bots.len());
     let path = config.path.clone();
+    let _guard = guarded(&config);
     let hearth = Hearth::start(config).await.into_diagnostic()?;
     let source = move || Ok(Salvage::load(&path)?.for_production());
     let hearth = hearth.following(Arc::new(source));
@@ -63,6 +68,7 @@ pub(super) async fn dev(config: Config) -> Result<ExitCode, Report> {
     };
     let names = stage.config.bots.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let (path, wardrobe) = (stage.config.path.clone(), stage.wardrobe);
+    let _guard = guarded(&stage.config);
     let hearth = Hearth::start(stage.config).await.into_diagnostic()?;
     let source = move || {
         let mut salvage = Salvage::load(&path)?;
@@ -87,6 +93,24 @@ pub(super) async fn dev(config: Config) -> Result<ExitCode, Report> {
     stage.playground.close();
     served.into_diagnostic()?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Ends the agents of a host once that has ended, and itself.
+pub(super) async fn guard(data: PathBuf, host: i32, grace: u64) -> Result<ExitCode, Report> {
+    logging::start("info");
+    if let Some(host) = Pid::from_raw(host) {
+        guard::stand(&data, host, Duration::from_millis(grace), tokio::io::stdin()).await;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Somebody who ends the agents if this process is killed. Without one they are ended at the next start.
+pub(super) fn guarded(config: &Config) -> Option<Guard> {
+    Guard::start(&config.host.data_dir, config.agent.deadlines.exit)
+        .inspect_err(|error| {
+            tracing::warn!(%error, "nobody guards the agents; if this host is killed, they live until its next start");
+        })
+        .ok()
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, Report> {

@@ -92,6 +92,11 @@ impl Checks<'_> {
         let system_prompt = self.system_prompt(name, raw);
         let builtin_tools: Vec<_> =
             raw.builtin_tools.iter().map(|tool| self.filled("builtin-tools", tool)).collect();
+        let turns_in_flight = raw
+            .turns_in_flight
+            .as_ref()
+            .map(|turns| self.number("turns-in-flight", turns, raw::TURNS_IN_FLIGHT))
+            .transpose();
         let max_turns = self.number("max-turns", &raw.max_turns, raw::MAX_TURNS);
         let budget_usd_turn =
             raw.budget_usd.turn.as_ref().map(|budget| self.budget("budget-usd.turn", budget)).transpose();
@@ -121,6 +126,7 @@ impl Checks<'_> {
             model: model?,
             system_prompt: system_prompt?,
             builtin_tools: builtin_tools.into_iter().collect::<Result<_, _>>()?,
+            turns_in_flight: turns_in_flight?,
             max_turns: max_turns?,
             budget_usd_turn: budget_usd_turn?,
             budget_usd_day: budget_usd_day?,

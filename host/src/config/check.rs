@@ -13,11 +13,12 @@ use std::{
 use url::Url;
 
 use super::{
-    Agent, Campfire, Deadlines, Host, StoreLocation,
+    Agent, Campfire, Deadlines, Host, StoreLocation, Warm,
     mistake::Mistake,
     problem::Findings,
     raw::{
-        self, Command, DurationText, Located, RawAgent, RawCampfire, RawDeadlines, RawHost, RawStore, Size,
+        self, Command, DurationText, Located, RawAgent, RawCampfire, RawDeadlines, RawHost, RawStore,
+        RawWarm, Size,
     },
     secret::{Surroundings, is_variable_name},
     units,
@@ -105,15 +106,34 @@ impl Checks<'_> {
         }
         let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
         let starts = raw.starts.as_ref().map(|starts| self.number("starts", starts, raw::STARTS)).transpose();
+        let wrapper: Vec<_> = raw.wrapper.iter().map(|word| self.filled("wrapper", word)).collect();
+        let wrapper = wrapper.into_iter().collect::<Checked<Vec<_>>>().map(|mut words| {
+            if let Some(program) = words.first_mut().filter(|program| program.contains('/')) {
+                *program = self.surroundings.folder.join(&*program).to_string_lossy().into_owned();
+            }
+            words
+        });
+        let nice = raw.nice.as_ref().map(|nice| self.number("nice", nice, raw::NICE)).transpose();
+        let warm = self.warm(&raw.warm);
         let deadlines = self.deadlines(&raw.deadlines);
         let command = command?;
         Ok(Agent {
             is_demo: command.get(1).is_some_and(|argument| argument == DEMO_AGENT),
             command,
             environment,
+            wrapper: wrapper?,
+            nice: nice?,
             starts: starts?.unwrap_or_else(cores),
+            warm: warm?,
             deadlines: deadlines?,
         })
+    }
+
+    fn warm(&mut self, raw: &RawWarm) -> Checked<Warm> {
+        let processes = self.number("processes", &raw.processes, raw::WARM_PROCESSES);
+        let memory = self.size("memory", &raw.memory, raw::WARM_MEMORY);
+        let idle = self.duration("idle", &raw.idle, raw::WARM_IDLE);
+        Ok(Warm { processes: processes?, memory: memory?, idle: idle? })
     }
 
     fn deadlines(&mut self, raw: &RawDeadlines) -> Checked<Deadlines> {

@@ -147,10 +147,27 @@ pub struct Agent {
     pub is_demo: bool,
     /// `environment`: names of variables handed on besides the ones every agent gets.
     pub environment: Vec<String>,
+    /// `wrapper`: words that go before the command. None by default.
+    pub wrapper: Vec<String>,
+    /// `nice`: by how much agents give way to other programs, 0 to 19.
+    pub nice: Option<i32>,
     /// `starts`: how many processes may be starting at once. Default: the number of cores; 1 to 256.
     pub starts: usize,
+    /// `[agent.warm]`
+    pub warm: Warm,
     /// `[agent.deadlines]`
     pub deadlines: Deadlines,
+}
+
+/// `[agent.warm]`: processes that stay after their turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Warm {
+    /// `processes`: how many may wait. Default 8, 0 to 256; none stays with 0.
+    pub processes: usize,
+    /// `memory`: how many bytes those that wait may take together. Default 1 GiB, 16 MiB to 1024 GiB.
+    pub memory: usize,
+    /// `idle`: how long one waits for the next message. Default 10 min, 1 s to 24 h.
+    pub idle: Duration,
 }
 
 /// `[agent.deadlines]`: how long each step of an agent's turn may take, 1 ms to 24 h.
@@ -190,6 +207,8 @@ pub struct Bot {
     pub system_prompt: Option<String>,
     /// `builtin-tools`: the CLI's own tools it may use. None by default.
     pub builtin_tools: Vec<String>,
+    /// `turns-in-flight`: how many of its turns run at once. As many as the host runs by default; 1 to 1024.
+    pub turns_in_flight: Option<usize>,
     /// `max-turns`: model turns per message. Default 16, 1 to 1000.
     pub max_turns: u32,
     /// `budget-usd.turn`: what one message may cost.
@@ -365,6 +384,7 @@ impl Config {
             ("[host] data-dir", host.data_dir != new.host.data_dir),
             ("[host] turns-in-flight", host.turns_in_flight != new.host.turns_in_flight),
             ("[host] queue-limit", host.queue_limit != new.host.queue_limit),
+            ("[host] bot-hops", host.bot_hops != new.host.bot_hops),
             ("[host] max-body", host.max_body != new.host.max_body),
             ("[host] shutdown-grace", host.shutdown_grace != new.host.shutdown_grace),
             ("[host] inbox-retention", host.inbox_retention != new.host.inbox_retention),
@@ -372,9 +392,12 @@ impl Config {
             ("[campfire] timeout", self.campfire.timeout != new.campfire.timeout),
             ("[store] url", self.store != new.store),
             ("[agent] command", agent.command != new.agent.command),
+            ("[agent] wrapper", agent.wrapper != new.agent.wrapper),
+            ("[agent] nice", agent.nice != new.agent.nice),
             ("[agent] environment", agent.environment != new.agent.environment),
             ("[agent] starts", agent.starts != new.agent.starts),
             ("[agent.deadlines]", agent.deadlines != new.agent.deadlines),
+            ("[agent.warm]", agent.warm != new.agent.warm),
         ];
         changed.into_iter().filter_map(|(key, changed)| changed.then_some(key)).collect()
     }

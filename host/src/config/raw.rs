@@ -27,6 +27,10 @@ pub(super) const SHUTDOWN_GRACE: RangeInclusive<Duration> = Duration::ZERO..=HOU
 pub(super) const RETENTION: RangeInclusive<Duration> = DAY..=FOREVER;
 pub(super) const STEP: RangeInclusive<Duration> = Duration::from_millis(1)..=DAY;
 pub(super) const STARTS: RangeInclusive<i64> = 1..=256;
+pub(super) const WARM_PROCESSES: RangeInclusive<i64> = 0..=256;
+pub(super) const WARM_MEMORY: RangeInclusive<u64> = 16 * MIB..=1024 * 1024 * MIB;
+pub(super) const WARM_IDLE: RangeInclusive<Duration> = SECOND..=DAY;
+pub(super) const NICE: RangeInclusive<i64> = 0..=19;
 pub(super) const ROOM: RangeInclusive<i64> = 1..=i64::MAX;
 pub(super) const MAX_TURNS: RangeInclusive<i64> = 1..=1000;
 pub(super) const PROGRESS_AFTER: RangeInclusive<Duration> = Duration::ZERO..=HOUR;
@@ -223,10 +227,20 @@ pub(super) struct RawAgent {
     /// Names of environment variables handed to the agent besides the ones every agent gets.
     #[schemars(inner(regex(pattern = "^[A-Za-z_][A-Za-z0-9_]*$")), extend("examples" = [["HTTPS_PROXY"]]))]
     pub(super) environment: Vec<Located<String>>,
+    /// Words that go before the command, such as a program that confines what follows it. The command's arguments, streams
+    /// and environment must pass through.
+    #[schemars(extend("examples" = [["bwrap", "--bind", "/", "/"]]))]
+    pub(super) wrapper: Vec<Located<String>>,
+    /// By how much agents give way to other programs, 0 to 19. Not at all if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = *NICE.start(), max = *NICE.end()), extend("examples" = [10]))]
+    pub(super) nice: Option<Located<i64>>,
     /// How many agent processes may be starting at once, 1 to 256. The number of cores if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = *STARTS.start(), max = *STARTS.end()))]
     pub(super) starts: Option<Located<i64>>,
+    /// Processes that stay after their turn, for the next message of their room.
+    pub(super) warm: RawWarm,
     /// How long each step of an agent's turn may take.
     pub(super) deadlines: RawDeadlines,
 }
@@ -236,9 +250,31 @@ impl Default for RawAgent {
         Self {
             command: Command::Alone("claude".to_owned()).into(),
             environment: Vec::new(),
+            wrapper: Vec::new(),
+            nice: None,
             starts: None,
+            warm: RawWarm::default(),
             deadlines: RawDeadlines::default(),
         }
+    }
+}
+
+/// Processes that stay after their turn, for the next message of their room: it is answered without a start.
+#[derive(Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+pub(super) struct RawWarm {
+    /// How many, 0 to 256; with 0 every message starts a process of its own. The one that has waited longest goes first.
+    #[schemars(range(min = *WARM_PROCESSES.start(), max = *WARM_PROCESSES.end()))]
+    pub(super) processes: Located<i64>,
+    /// How much memory they may take together, 16MiB to 1024GiB.
+    pub(super) memory: Located<Size>,
+    /// How long one waits for the next message, 1s to 24h.
+    pub(super) idle: Located<DurationText>,
+}
+
+impl Default for RawWarm {
+    fn default() -> Self {
+        Self { processes: 8.into(), memory: "1GiB".into(), idle: "10m".into() }
     }
 }
 
@@ -314,6 +350,11 @@ pub(super) struct RawBot {
     /// The agent's own tools that the bot may use. None if empty.
     #[schemars(extend("examples" = [["WebSearch"]]))]
     pub(super) builtin_tools: Vec<Located<String>>,
+    /// How many of this bot's turns run at once, 1 to 1024, of the `turns-in-flight` of [host]; as many as there are if
+    /// absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = *TURNS_IN_FLIGHT.start(), max = *TURNS_IN_FLIGHT.end()), extend("examples" = [4]))]
+    pub(super) turns_in_flight: Option<Located<i64>>,
     /// How many model turns one message may take, 1 to 1000.
     #[schemars(range(min = *MAX_TURNS.start(), max = *MAX_TURNS.end()))]
     pub(super) max_turns: Located<i64>,
@@ -361,6 +402,7 @@ impl Default for RawBot {
             system_prompt: None,
             system_prompt_file: None,
             builtin_tools: Vec::new(),
+            turns_in_flight: None,
             max_turns: 16.into(),
             budget_usd: RawBudget::default(),
             progress_after: "4s".into(),

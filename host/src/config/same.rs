@@ -18,6 +18,7 @@ impl PartialEq for Bot {
             system_prompt,
             builtin_tools,
             max_turns,
+            turns_in_flight,
             budget_usd_turn,
             budget_usd_day,
             progress_after,
@@ -40,6 +41,7 @@ impl PartialEq for Bot {
             && *system_prompt == other.system_prompt
             && *builtin_tools == other.builtin_tools
             && *max_turns == other.max_turns
+            && *turns_in_flight == other.turns_in_flight
             && *budget_usd_turn == other.budget_usd_turn
             && *budget_usd_day == other.budget_usd_day
             && *progress_after == other.progress_after

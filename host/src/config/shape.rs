@@ -129,7 +129,8 @@ fn unknown_key(key: &str, path: &[String], table: &Value) -> Mistake {
         [] => "at the top level".to_owned(),
         path => format!("in [{}]", path.join(".")),
     };
-    let remedy = match (&nearest, elsewhere(key, &SCHEMA, &mut Vec::new())) {
+    let home = elsewhere(key, table, &mut general(path)).or_else(|| elsewhere(key, &SCHEMA, &mut Vec::new()));
+    let remedy = match (&nearest, home) {
         (Some(name), Some(home)) => format!("`{key}` belongs in [{home}]; here it would be `{name}`"),
         (Some(name), None) => format!("write `{name}`, or remove it"),
         (None, Some(home)) => format!("`{key}` belongs in [{home}]"),
@@ -157,7 +158,20 @@ fn nearest(key: &str, known: &[&str]) -> Option<String> {
     (distance * 3 <= name.len().max(key.len())).then(|| (*name).to_owned())
 }
 
-/// The table that does have `key`.
+/// A table's path as it is written in general.
+fn general(path: &[String]) -> Vec<&str> {
+    let is_at = |depth, name| path.get(depth).is_some_and(|table| table == name);
+    let steps = path.iter().map(String::as_str).enumerate();
+    steps
+        .map(|(depth, step)| match depth {
+            1 if is_at(0, "bots") => ANY_BOT,
+            3 if is_at(0, "bots") && is_at(2, "http") => ANY_HOST,
+            _ => step,
+        })
+        .collect()
+}
+
+/// The table at or below `path` that does have `key`.
 fn elsewhere<'a>(key: &str, table: &'a Value, path: &mut Vec<&'a str>) -> Option<String> {
     if !path.is_empty() && properties(table).any(|(name, _)| name == key) {
         return Some(path.join("."));

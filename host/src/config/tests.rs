@@ -90,6 +90,9 @@ fn what_is_not_said_has_its_default() {
     assert!(!config.agent.is_demo);
     assert!(config.agent.environment.is_empty());
     assert_eq!(config.agent.starts, std::thread::available_parallelism().unwrap().get());
+    assert!(config.agent.wrapper.is_empty() && config.agent.nice.is_none());
+    let warm = Warm { processes: 8, memory: 1 << 30, idle: 10 * units::MINUTE };
+    assert_eq!(config.agent.warm, warm);
     assert_eq!(config.agent.deadlines.start, Duration::from_secs(20));
     assert_eq!(config.agent.deadlines.first_event, units::MINUTE);
     assert_eq!(config.agent.deadlines.silence, 5 * units::MINUTE);
@@ -102,7 +105,7 @@ fn what_is_not_said_has_its_default() {
     assert!(bot.bot_key.is_none() && bot.webhook_secret.is_none() && bot.campfire_url.is_none());
     assert!(bot.rooms.is_empty() && bot.model.is_none() && bot.system_prompt.is_none());
     assert!(bot.builtin_tools.is_empty() && bot.budget_usd_turn.is_none());
-    assert_eq!(bot.max_turns, 16);
+    assert_eq!((bot.max_turns, bot.turns_in_flight), (16, None));
     assert_eq!(bot.session_ttl, units::DAY);
     assert_eq!(bot.progress_after, Some(4 * units::SECOND));
     assert_eq!((bot.stop_words.as_slice(), bot.attach_over), (["stop".to_owned()].as_slice(), None));
@@ -142,7 +145,10 @@ url = "sqlite:chat/store.db"
 [agent]
 command = ["bin/agent", "--fast"]
 environment = ["ANTHROPIC_API_KEY"]
+wrapper = ["bin/wrap", "--"]
+nice = 10
 starts = 3
+warm = { processes = 0, memory = "16MiB", idle = "1s" }
 deadlines = { start = "1s", first-event = "2s", silence = "3s", total = "4s", exit = "5s" }
 [bots.one]
 plugin = "shared/bot.wasm"
@@ -152,6 +158,7 @@ model = "sonnet"
 system-prompt = "Be brief."
 builtin-tools = ["WebSearch"]
 max-turns = 3
+turns-in-flight = 2
 budget-usd.turn = 1
 budget-usd.day = 2.5
 progress-after = "0s"
@@ -182,6 +189,9 @@ plugin = "shared/bot.wasm"
     assert_eq!(config.agent.command, [here.join("bin/agent").to_str().unwrap(), "--fast"]);
     assert_eq!(config.agent.environment, ["ANTHROPIC_API_KEY"]);
     assert_eq!(config.agent.starts, 3);
+    assert_eq!(config.agent.wrapper, [here.join("bin/wrap").to_str().unwrap(), "--"]);
+    assert_eq!(config.agent.nice, Some(10));
+    assert_eq!(config.agent.warm, Warm { processes: 0, memory: 16 << 20, idle: Duration::from_secs(1) });
     let Deadlines { start, first_event, silence, total, exit } = config.agent.deadlines;
     assert_eq!([start, first_event, silence, total, exit].map(|step| step.as_secs()), [1, 2, 3, 4, 5]);
 
@@ -192,7 +202,7 @@ plugin = "shared/bot.wasm"
     assert_eq!(one.model.as_deref(), Some("sonnet"));
     assert_eq!(one.system_prompt.as_deref(), Some("Be brief."));
     assert_eq!(one.builtin_tools, ["WebSearch"]);
-    assert_eq!((one.max_turns, one.budget_usd_turn), (3, Some(1.0)));
+    assert_eq!((one.max_turns, one.turns_in_flight, one.budget_usd_turn), (3, Some(2), Some(1.0)));
     assert_eq!(one.session_ttl, 30 * units::DAY);
     assert_eq!((one.budget_usd_day, one.progress_after, one.attach_over), (Some(2.5), None, Some(8 << 10)));
     assert_eq!(one.stop_words, ["halt"]);

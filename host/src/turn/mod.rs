@@ -167,6 +167,11 @@ impl Turns {
         self.roster.bot(bot.as_str()).is_some()
     }
 
+    /// How many of the host's turns may be this bot's at once; any number if nothing is said.
+    pub fn share(&self, bot: &BotName) -> Option<usize> {
+        self.roster.bot(bot.as_str()).and_then(|seat| seat.bot.turns_in_flight)
+    }
+
     /// Waits until no agent process of an ended turn is left: a few of `[agent.deadlines] exit` at most.
     pub async fn agents_gone(&self) {
         self.agents.drained().await;
@@ -543,6 +548,7 @@ impl Answered {
             "output-tokens": usage.output_tokens,
             "cache-read-tokens": usage.cache_read_tokens,
             "cache-creation-tokens": usage.cache_creation_tokens,
+            "warm": report.is_warm,
             "gate-ms": timings.gate.as_millis(),
             "first-event-ms": timings.first_event.map(|time| time.as_millis()),
             "total-ms": timings.total.as_millis(),
