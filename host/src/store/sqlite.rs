@@ -14,6 +14,7 @@ mod backup;
 mod counter;
 mod file;
 mod inbox;
+mod insight;
 mod journal;
 mod kv;
 mod lanes;
