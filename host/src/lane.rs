@@ -17,10 +17,7 @@
 use std::{
     collections::{HashMap, HashSet},
     panic::AssertUnwindSafe,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -64,7 +61,6 @@ struct Inner {
     closing: CancellationToken,
     /// Running turns break off.
     stopping: CancellationToken,
-    refused: AtomicU64,
 }
 
 /// What is known of lanes from one moment to the next.
@@ -74,6 +70,19 @@ struct Known {
     active: HashMap<LaneKey, bool>,
     /// The lanes whose room knows that they are full. A paused one has no task, but stays here until it has drained.
     told_full: HashSet<LaneKey>,
+    /// The lanes in which a turn runs, and since when.
+    running: HashMap<LaneKey, Timestamp>,
+}
+
+/// Where the host is between its start and its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Messages are taken, and wait.
+    Opening,
+    /// Turns run.
+    Open,
+    /// No new turn begins.
+    Closing,
 }
 
 /// How a lane's work came to a stop.
@@ -114,7 +123,6 @@ impl Lanes {
             opened: CancellationToken::new(),
             closing: CancellationToken::new(),
             stopping: CancellationToken::new(),
-            refused: AtomicU64::new(0),
         }))
     }
 
@@ -178,8 +186,7 @@ impl Lanes {
     /// A message of this lane was refused: the room is told, once until the lane has drained.
     fn overflow(&self, lane: LaneKey) {
         metrics::counter!("hearth_messages_refused_total", "bot" => lane.bot.to_string()).increment(1);
-        let refused = self.0.refused.fetch_add(1, Ordering::Relaxed) + 1;
-        tracing::warn!(%lane, refused, "a lane was full; the message was refused");
+        tracing::warn!(%lane, "a lane was full; the message was refused");
         self.wake(lane.clone());
         if !self.0.closing.is_cancelled() && self.0.known().told_full.insert(lane.clone()) {
             let inner = Arc::clone(&self.0);
@@ -192,9 +199,20 @@ impl Lanes {
         }
     }
 
-    /// How many messages were refused since the start.
-    pub fn refused(&self) -> u64 {
-        self.0.refused.load(Ordering::Relaxed)
+    /// Whether turns may begin: the plugins are loaded, and the host does not close.
+    pub fn phase(&self) -> Phase {
+        if self.0.closing.is_cancelled() {
+            Phase::Closing
+        } else if self.0.opened.is_cancelled() {
+            Phase::Open
+        } else {
+            Phase::Opening
+        }
+    }
+
+    /// The lanes in which a turn runs, and since when.
+    pub fn running(&self) -> HashMap<LaneKey, Timestamp> {
+        self.0.known().running.clone()
     }
 
     /// How many lanes have work.
@@ -303,6 +321,25 @@ impl Inner {
     }
 }
 
+/// A lane in which a turn runs, until this is dropped.
+struct Running<'lane> {
+    inner: &'lane Inner,
+    lane: LaneKey,
+}
+
+impl<'lane> Running<'lane> {
+    fn begin(inner: &'lane Inner, lane: &LaneKey) -> Self {
+        inner.known().running.insert(lane.clone(), Timestamp::now());
+        Self { inner, lane: lane.clone() }
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.inner.known().running.remove(&self.lane);
+    }
+}
+
 /// A lane's lease, kept alive while something is waited for.
 struct Held<'lane> {
     lane: &'lane Inner,
@@ -332,6 +369,7 @@ impl<'lane> Held<'lane> {
 
     /// Runs one turn. A panic in it is a turn that can't go on now: what it was begun is counted, so it ends some time.
     async fn turn(&mut self, begun: Begun) -> Result<Way, StoreError> {
+        let _running = Running::begin(self.lane, &self.lease.lane);
         let stop = self.lane.stopping.child_token();
         let lease = self.lease.clone();
         let turn = AssertUnwindSafe(self.lane.turns.run(&lease, begun, stop.clone())).catch_unwind();

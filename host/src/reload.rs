@@ -52,7 +52,10 @@ pub async fn watch(loader: &Loader, roster: &Roster) {
             match followed.see(stamp, Instant::now()) {
                 Step::Wait => {}
                 Step::Load => followed.tried(load(loader, roster, &seat).await),
-                Step::Complain(refusal) => complain(&seat, &refusal),
+                Step::Complain(refusal) => {
+                    complain(&seat, &refusal);
+                    roster.note(&seat.bot.name, Some(refusal.cause));
+                }
             }
             look = look.min(followed.due().unwrap_or(look));
         }
@@ -75,6 +78,7 @@ async fn load(loader: &Loader, roster: &Roster, seat: &Seat) -> Result<(), Refus
             return Err(Refusal { content, cause: with_causes(&error) });
         }
     };
+    roster.note(&seat.bot.name, None);
     if running.is_none_or(|running| running.plugin.hash != generation.plugin.hash) {
         tracing::info!(
             bot = %seat.bot.name,

@@ -20,6 +20,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    admin::Admin,
     agent::{AgentError, Runner},
     alarm::{self, Alarm},
     campfire::{Client, ClientError},
@@ -86,6 +87,8 @@ pub struct Hearth {
     timer_set: Arc<Notify>,
     /// None if it could not be had: bots matter more than the operator's commands.
     operator: Option<Socket>,
+    /// None if nobody wants to look.
+    admin: Option<TcpListener>,
 }
 
 impl Hearth {
@@ -126,7 +129,14 @@ impl Hearth {
         for lane in left {
             lanes.wake(lane);
         }
-        Ok(Self { config, store, roster, lanes, loader, client, timer_set, operator })
+        Ok(Self { config, store, roster, lanes, loader, client, timer_set, operator, admin: None })
+    }
+
+    /// Shows how the host is on `listener`, as `[host] admin` has it.
+    #[must_use]
+    pub fn observed_on(mut self, listener: TcpListener) -> Self {
+        self.admin = Some(listener);
+        self
     }
 
     /// The bots, to see what runs.
@@ -144,11 +154,12 @@ impl Hearth {
     /// which may take longer than Campfire waits. A plugin that can't be loaded is no reason not to run: the other bots
     /// do, and that one says in its rooms that something is wrong with its code.
     pub async fn serve(
-        self,
+        mut self,
         listener: TcpListener,
         shutdown: impl Future<Output = ()>,
         hurry: impl Future<Output = ()>,
     ) {
+        let admin = self.admin();
         let host = &self.config.host;
         let (refused, rooms) = mpsc::channel(MISSED);
         let door = Arc::new(Door {
@@ -169,6 +180,7 @@ impl Hearth {
         let (events, journal) = (host.inbox_retention, host.journal_retention);
         let sweeper = tokio::spawn(sweep(Arc::clone(&self.store), events, journal, ended.clone()));
         let api = operator::router(self.operator());
+        let admin = admin.map(|admin| tokio::spawn(admin.serve(api.clone(), ended.clone())));
         let operator = self.operator.map(|socket| tokio::spawn(socket.serve(api, ended.clone())));
         let plugins = async {
             let mut missed_read = pin!(missed.run(rooms));
@@ -204,11 +216,25 @@ impl Hearth {
         tokio::join!(turns, webhook::serve(door, listener, turns_over.cancelled()));
         ended.cancel();
         let _ = sweeper.await;
-        if let Some(operator) = operator {
+        for door in [operator, admin].into_iter().flatten() {
             // It can only have ended or panicked; the store is closed in either case.
-            let _ = operator.await;
+            let _ = door.await;
         }
         self.store.close().await;
+    }
+
+    fn admin(&mut self) -> Option<Admin> {
+        let listener = self.admin.take()?;
+        let token = self.config.host.admin.as_ref().and_then(|admin| admin.token.clone());
+        let admin = Admin {
+            listener,
+            token,
+            store: Arc::clone(&self.store),
+            roster: Arc::clone(&self.roster),
+            lanes: self.lanes.clone(),
+            started_at: Timestamp::now(),
+        };
+        Some(admin)
     }
 
     fn operator(&self) -> Operator {
@@ -255,12 +281,16 @@ async fn load_all(loader: &Loader, config: &Config, roster: &Roster) {
                 tracing::info!(bot = %bot.name, plugin = ?generation.plugin, "loaded");
                 roster.seat(Seat { bot: Arc::clone(bot), generation: Some(Arc::new(generation)) });
             }
-            Err(error) => tracing::error!(
-                bot = %bot.name,
-                plugin = %bot.plugin.display(),
-                error = with_causes(&error),
-                "the plugin can't be loaded; the other bots run without this one"
-            ),
+            Err(error) => {
+                let cause = with_causes(&error);
+                tracing::error!(
+                    bot = %bot.name,
+                    plugin = %bot.plugin.display(),
+                    error = cause,
+                    "the plugin can't be loaded; the other bots run without this one"
+                );
+                roster.note(&bot.name, Some(cause));
+            }
         }
     });
     futures_util::future::join_all(loads).await;

@@ -36,6 +36,8 @@ pub struct World {
     pub playground: Playground,
     /// Where webhooks are taken; the same over restarts.
     pub address: SocketAddr,
+    /// Where the host shows how it is, if the test's bots.toml has an `admin` with port 0.
+    pub admin: Option<SocketAddr>,
     rooms: std::collections::BTreeMap<BotName, RoomId>,
     host: Option<Host>,
     /// None while Campfire is away.
@@ -79,6 +81,7 @@ impl World {
             config: stage.config,
             playground: stage.playground,
             address,
+            admin: None,
             rooms: stage.rooms,
             host: None,
             campfire: stage.page.address,
@@ -96,7 +99,12 @@ impl World {
     }
 
     async fn start_on(&mut self, listener: TcpListener) {
-        let hearth = Hearth::start(self.config.clone()).await.expect("the host starts");
+        let mut hearth = Hearth::start(self.config.clone()).await.expect("the host starts");
+        if let Some(admin) = self.config.host.admin.as_ref().filter(|admin| admin.listen.port() == 0) {
+            let listener = TcpListener::bind(admin.listen).await.expect("a port is free");
+            self.admin = listener.local_addr().ok();
+            hearth = hearth.observed_on(listener);
+        }
         let (lanes, roster) = (hearth.lanes().clone(), Arc::clone(hearth.roster()));
         let ended = CancellationToken::new();
         let task =

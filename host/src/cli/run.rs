@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::{logging, terminal};
 use crate::{
     activation::{self, Passed, State},
-    config::Config,
+    config::{Admin, Config},
     playground::Options,
     serve::Hearth,
     stage::{self, Stage},
@@ -34,7 +34,11 @@ pub(super) async fn run(config: Config, passed: Option<Passed>) -> Result<ExitCo
         None => bind(config.host.listen).await?,
     };
     let (listen, bots) = (listener.local_addr().into_diagnostic()?, config.bots.len());
-    let hearth = Hearth::start(config).await.into_diagnostic()?;
+    let admin = admin(config.host.admin.as_ref()).await;
+    let mut hearth = Hearth::start(config).await.into_diagnostic()?;
+    if let Some(admin) = admin {
+        hearth = hearth.observed_on(admin);
+    }
     let (shutdown, hurry) = signals()?;
     tracing::info!(%listen, bots, "hearth is up");
     activation::notify(State::Ready);
@@ -55,10 +59,24 @@ pub(super) async fn dev(config: Config) -> Result<ExitCode, Report> {
     } else {
         "the agent of bots.toml"
     };
+    // Only this machine looks at a playground.
+    let admin = match &stage.config.host.admin {
+        Some(admin) => {
+            let listen = (Ipv4Addr::LOCALHOST, admin.listen.port()).into();
+            Some(stage::bind_or_any(listen).await.into_diagnostic()?)
+        }
+        None => None,
+    };
     let names = stage.config.bots.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let hearth = Hearth::start(stage.config).await.into_diagnostic()?;
+    let mut hearth = Hearth::start(stage.config).await.into_diagnostic()?;
+    let mut dashboard = String::new();
+    if let Some(listener) = admin {
+        let address = listener.local_addr().into_diagnostic()?;
+        dashboard = format!("  How they fare is shown at http://{address}/.\n");
+        hearth = hearth.observed_on(listener);
+    }
     terminal::print(&format!(
-        "\n  Hearth is up. Open http://{}/ and write to {names}.\n  Answers come from {agent}. Ctrl-C ends it.\n",
+        "\n  Hearth is up. Open http://{}/ and write to {names}.\n{dashboard}  Answers come from {agent}. Ctrl-C ends it.\n",
         stage.page.address,
     ));
     let (shutdown, hurry) = signals()?;
@@ -77,6 +95,26 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, Report> {
             "can't listen on {address}: {error}"
         ),
     })
+}
+
+/// The admin listener; none if it is off. That it can't be had is no reason for the bots to be silent.
+async fn admin(admin: Option<&Admin>) -> Option<TcpListener> {
+    let Admin { listen, token } = admin?;
+    match TcpListener::bind(listen).await {
+        Ok(listener) => {
+            if let Ok(listen) = listener.local_addr() {
+                tracing::info!(%listen, login = token.is_some(), "dashboard and metrics are up");
+            }
+            Some(listener)
+        }
+        Err(error) => {
+            tracing::error!(
+                %listen, %error,
+                "there is no dashboard and there are no metrics; set another `admin` in [host], or \"off\""
+            );
+            None
+        }
+    }
 }
 
 /// Two futures: the first SIGTERM or Ctrl-C, and the second.

@@ -51,7 +51,10 @@ use self::{
     engine::{MEMORY_CEILING, Share, TABLE_CEILING},
     schema::{Deadline, Schema, Threads},
 };
-use crate::config::{Bot, Grant, Limits};
+use crate::{
+    config::{Bot, Grant, Limits},
+    id::Timestamp,
+};
 
 /// The largest plugin file. Components of JavaScript and Python carry their interpreter, 12 to 18 MB.
 const FILE_LIMIT: u64 = 128 << 20;
@@ -103,6 +106,8 @@ enum Code {
 pub struct Generation {
     /// Counts up per bot, from 1.
     pub number: u64,
+    /// When it was loaded.
+    pub loaded_at: Timestamp,
     /// The configuration.
     pub bot: Arc<Bot>,
     /// The code.
@@ -177,7 +182,9 @@ impl Loader {
         let granted = plugin.check_grants(bot)?;
         let settings = bot.settings.to_string().into();
         let (bot, plugin) = (Arc::clone(bot), Arc::clone(plugin));
-        let mut generation = Generation { number, bot, plugin, settings, granted, tools: Vec::new(), share };
+        let loaded_at = Timestamp::now();
+        let mut generation =
+            Generation { number, loaded_at, bot, plugin, settings, granted, tools: Vec::new(), share };
         generation.tools = tools::offered(&generation).await?;
         Ok(generation)
     }

@@ -14,6 +14,8 @@ use crate::{config::Bot, id::BotName};
 #[derive(Default)]
 pub struct Roster {
     seats: RwLock<HashMap<BotName, Seat>>,
+    /// Why the newest content of a bot's plugin file does not run. For those who look; nothing depends on it.
+    troubles: RwLock<HashMap<BotName, String>>,
     /// Counts the changes, told under the lock.
     changes: watch::Sender<u64>,
 }
@@ -39,6 +41,20 @@ impl Roster {
     /// All bots, in no order.
     pub fn seats(&self) -> Vec<Seat> {
         self.seats.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Notes why the newest content of a bot's plugin file does not run, or that it does.
+    pub fn note(&self, name: &BotName, trouble: Option<String>) {
+        let mut troubles = self.troubles.write().unwrap_or_else(PoisonError::into_inner);
+        match trouble {
+            Some(trouble) => troubles.insert(name.clone(), trouble),
+            None => troubles.remove(name),
+        };
+    }
+
+    /// What was noted last.
+    pub fn trouble(&self, name: &BotName) -> Option<String> {
+        self.troubles.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     /// Tells of every change from now on.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::meter;
 use crate::{
     campfire::{Client, Outgoing, RequestError, Target},
     causes::with_causes,
@@ -109,6 +110,7 @@ impl Delivery {
             doubtful &= matches!(part.state, PartState::Posted(_) | PartState::Uncertain | PartState::Failed);
             if state != part.state {
                 mark(&part, state).await?;
+                meter::post(&errand.lease.lane.bot, state);
             }
             delivered.count(state);
         }

@@ -9,6 +9,7 @@
 
 mod deliver;
 mod face;
+mod meter;
 mod occasion;
 mod tools;
 
@@ -142,6 +143,7 @@ impl Turns {
                 "the event can't be answered: its bot is gone from bots.toml, or its record is broken"
             );
             let row = row("unanswerable", json!({}));
+            meter::turn(&row);
             self.store.finish(lease, begun.event, End::Failed, SessionChange::Keep, row).await?;
             return Ok(Way::Ended);
         };
@@ -184,6 +186,7 @@ impl Turns {
         answered.details["about"] = occasion.about();
         tracing::info!(outcome = answered.outcome, posted = delivered.posted.len(), "the turn ended");
         let row = row(answered.outcome, answered.details);
+        meter::turn(&row);
         self.store.finish(lease, begun.event, answered.end, answered.session, row).await?;
         Ok(Way::Ended)
     }
@@ -262,6 +265,7 @@ async fn formatted(
     asked: Option<SessionId>,
     turn: &TurnId,
 ) -> Answered {
+    meter::agent(&generation.bot.name, &report);
     let verdict = face::verdict(&report.outcome);
     let word = verdict.map_or_else(face::word, |_| "answered");
     if let Some(trouble) = &report.cause {
