@@ -26,10 +26,7 @@ mod hops;
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     panic::AssertUnwindSafe,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -79,7 +76,6 @@ struct Inner {
     closing: CancellationToken,
     /// Running turns break off.
     stopping: CancellationToken,
-    refused: AtomicU64,
 }
 
 /// What is known of lanes from one moment to the next.
@@ -91,15 +87,34 @@ struct Known {
     told_full: HashSet<LaneKey>,
 }
 
+/// Where the host is between its start and its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Messages are taken, and wait.
+    Opening,
+    /// Turns run.
+    Open,
+    /// No new turn begins.
+    Closing,
+}
+
 /// A lane with a task.
 #[derive(Default)]
 struct Active {
     /// Something came since the task last looked.
     woken: bool,
-    /// The event that is being answered, and what breaks that off.
-    running: Option<(EventId, CancellationToken)>,
+    /// What is being answered.
+    running: Option<Answering>,
     /// The event that was last to be stopped: it may be about to run.
     stopped: Option<EventId>,
+}
+
+/// An event that is being answered.
+struct Answering {
+    event: EventId,
+    since: Timestamp,
+    /// Breaks it off.
+    interrupt: CancellationToken,
 }
 
 /// How a lane's work came to a stop.
@@ -143,7 +158,6 @@ impl Lanes {
             opened: CancellationToken::new(),
             closing: CancellationToken::new(),
             stopping: CancellationToken::new(),
-            refused: AtomicU64::new(0),
         }))
     }
 
@@ -225,7 +239,7 @@ impl Lanes {
     pub fn interrupt(&self, lane: &LaneKey) -> bool {
         let known = self.0.known();
         let running = known.active.get(lane).and_then(|active| active.running.as_ref());
-        running.map(|(_, interrupt)| interrupt.cancel()).is_some()
+        running.map(|running| running.interrupt.cancel()).is_some()
     }
 
     /// An event of this lane is marked as stopped in the store. If it runs, or is about to, that is broken off.
@@ -233,7 +247,7 @@ impl Lanes {
         tracing::info!(%lane, "a message stops what the bot is doing");
         if let Some(active) = self.0.known().active.get_mut(lane) {
             active.stopped = Some(event);
-            if let Some((running, interrupt)) = &active.running
+            if let Some(Answering { event: running, interrupt, .. }) = &active.running
                 && *running == event
             {
                 interrupt.cancel();
@@ -244,8 +258,7 @@ impl Lanes {
     /// A message of this lane was refused: the room is told, once until the lane has drained.
     fn overflow(&self, lane: LaneKey) {
         metrics::counter!("hearth_messages_refused_total", "bot" => lane.bot.to_string()).increment(1);
-        let refused = self.0.refused.fetch_add(1, Ordering::Relaxed) + 1;
-        tracing::warn!(%lane, refused, "a lane was full; the message was refused");
+        tracing::warn!(%lane, "a lane was full; the message was refused");
         self.wake(lane.clone());
         if !self.0.closing.is_cancelled() && self.0.known().told_full.insert(lane.clone()) {
             let inner = Arc::clone(&self.0);
@@ -285,9 +298,22 @@ impl Lanes {
         self.0.turns.agents_ready().await
     }
 
-    /// How many messages were refused since the start.
-    pub fn refused(&self) -> u64 {
-        self.0.refused.load(Ordering::Relaxed)
+    /// Whether turns may begin: the plugins are loaded, and the host does not close.
+    pub fn phase(&self) -> Phase {
+        if self.0.closing.is_cancelled() {
+            Phase::Closing
+        } else if self.0.opened.is_cancelled() {
+            Phase::Open
+        } else {
+            Phase::Opening
+        }
+    }
+
+    /// The lanes in which a turn runs, and since when.
+    pub fn running(&self) -> HashMap<LaneKey, Timestamp> {
+        let known = self.0.known();
+        let running = known.active.iter().filter_map(|(lane, active)| Some((lane, active.running.as_ref()?)));
+        running.map(|(lane, running)| (lane.clone(), running.since)).collect()
     }
 
     /// How many lanes have work.
@@ -386,7 +412,8 @@ impl Inner {
             if active.stopped == Some(event) {
                 interrupt.cancel();
             }
-            active.running = Some((event, interrupt.clone()));
+            let (since, interrupt) = (Timestamp::now(), interrupt.clone());
+            active.running = Some(Answering { event, since, interrupt });
         }
         interrupt
     }

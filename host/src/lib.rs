@@ -1,18 +1,20 @@
 //! Hearth: a runtime for the bots of a Campfire.
 //!
 //! The floors, from the top; a module imports only from those below it:
-//! `cli` → `stage` → `serve` → `webhook` · `missed` · `alarm` · `operator` · `playground` → `reload` · `toolchain` → `lane` →
-//! `turn` → `agent` · `plugin` · `campfire` → `store` · `egress` → `config` · `gate` → `id` · `address` · `causes` · `activation` ·
-//! `window`.
+//! `cli` → `stage` → `serve` → `admin` → `webhook` · `missed` · `alarm` · `operator` · `playground` → `reload` · `toolchain` →
+//! `lane` → `turn` → `agent` · `plugin` · `campfire` → `store` · `egress` → `config` · `gate` → `id` · `address` · `causes` ·
+//! `activation` · `connections` · `window`.
 
 pub mod activation;
 pub mod address;
+pub mod admin;
 pub mod agent;
 pub mod alarm;
 pub mod campfire;
 pub mod causes;
 pub mod cli;
 pub mod config;
+pub mod connections;
 pub mod egress;
 pub mod gate;
 pub mod id;

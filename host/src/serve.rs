@@ -20,6 +20,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    admin::Admin,
     agent::{AgentError, Runner},
     alarm::{self, Alarm},
     campfire::{Client, ClientError},
@@ -90,6 +91,8 @@ pub struct Hearth {
     timer_set: Arc<Notify>,
     /// None if it could not be had: bots matter more than the operator's commands.
     operator: Option<Socket>,
+    /// None if nobody wants to look.
+    admin: Option<TcpListener>,
 }
 
 impl Hearth {
@@ -131,7 +134,19 @@ impl Hearth {
         for lane in left {
             lanes.wake(lane);
         }
-        Ok(Self { config, store, roster, lanes, hops, reload, reloader, client, timer_set, operator })
+        Ok(Self {
+            config,
+            store,
+            roster,
+            lanes,
+            hops,
+            reload,
+            reloader,
+            client,
+            timer_set,
+            operator,
+            admin: None,
+        })
     }
 
     /// Has `bots.toml` followed while the host runs: `source` reads it as this host's configuration was read.
@@ -144,6 +159,13 @@ impl Hearth {
     /// What reloads on demand.
     pub fn reloader(&self) -> &Reloader {
         &self.reloader
+    }
+
+    /// Shows how the host is on `listener`, as `[host] admin` has it.
+    #[must_use]
+    pub fn observed_on(mut self, listener: TcpListener) -> Self {
+        self.admin = Some(listener);
+        self
     }
 
     /// The bots, to see what runs.
@@ -164,11 +186,12 @@ impl Hearth {
     /// # Errors
     /// If the agent does not fit. What was accepted waits for a host whose agent does.
     pub async fn serve(
-        self,
+        mut self,
         listener: TcpListener,
         shutdown: impl Future<Output = ()>,
         hurry: impl Future<Output = ()>,
     ) -> Result<(), ServeError> {
+        let admin = self.admin();
         let host = &self.config.host;
         let (refused, rooms) = mpsc::channel(MISSED);
         let door = Arc::new(Door {
@@ -192,6 +215,7 @@ impl Hearth {
         let (store, roster) = (Arc::clone(&self.store), Arc::clone(&self.roster));
         let sweeper = tokio::spawn(sweep(store, roster, events, journal, ended.clone()));
         let api = operator::router(self.operator());
+        let admin = admin.map(|admin| tokio::spawn(admin.serve(api.clone(), ended.clone())));
         let operator = self.operator.map(|socket| tokio::spawn(socket.serve(api, ended.clone())));
         let plugins = Box::pin(async {
             let mut reload = self.reload;
@@ -238,12 +262,28 @@ impl Hearth {
         let (served, ()) = tokio::join!(turns, webhook::serve(door, listener, turns_over.cancelled()));
         ended.cancel();
         let _ = sweeper.await;
-        if let Some(operator) = operator {
+        for door in [operator, admin].into_iter().flatten() {
             // It can only have ended or panicked; the store is closed in either case.
-            let _ = operator.await;
+            let _ = door.await;
         }
         self.store.close().await;
         Ok(served?)
+    }
+
+    fn admin(&mut self) -> Option<Admin> {
+        let listener = self.admin.take()?;
+        let token = self.config.host.admin.as_ref().and_then(|admin| admin.token.clone());
+        let reloader = self.reloader.clone();
+        let admin = Admin {
+            listener,
+            token,
+            store: Arc::clone(&self.store),
+            roster: Arc::clone(&self.roster),
+            bots: Arc::new(move || reloader.status().bots),
+            lanes: self.lanes.clone(),
+            started_at: Timestamp::now(),
+        };
+        Some(admin)
     }
 
     fn operator(&self) -> Operator {

@@ -167,7 +167,10 @@ pub fn webhook_url(host: &Url, bot: &BotName, secret: &str) -> Url {
 }
 
 /// Listens on `address`, or on any free port of this machine if that one is taken.
-async fn bind_or_any(address: SocketAddr) -> io::Result<TcpListener> {
+///
+/// # Errors
+/// If no port can be had.
+pub async fn bind_or_any(address: SocketAddr) -> io::Result<TcpListener> {
     match TcpListener::bind(address).await {
         Ok(listener) => Ok(listener),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => TcpListener::bind(ANY).await,

@@ -12,7 +12,7 @@
 //! Campfire tries once and waits seven seconds; nothing here takes as long. Of a message that the store did not take, its
 //! room is named to whoever reads rooms (`missed`).
 
-use std::{convert::Infallible, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -24,21 +24,14 @@ use hyper::{
     header,
     service::service_fn,
 };
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
-};
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
-use tokio::{
-    net::TcpListener,
-    sync::{Semaphore, mpsc},
-    time::timeout,
-};
+use tokio::{net::TcpListener, sync::mpsc, time::timeout};
 
 use crate::{
     campfire::{self, Webhook},
     config::Bot,
+    connections,
     id::{EventId, LaneKey, MessageId, RoomId, Timestamp, UserId},
     lane::{Hops, Lanes},
     plugin::{Roster, Seat},
@@ -49,15 +42,15 @@ use crate::{
 /// An answer that can't say anything.
 type Bare = Response<Empty<Bytes>>;
 
-/// How long a client may take to send its request's head, and then its body.
-const HEAD_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a client may take to send its request's body.
 const BODY_PATIENCE: Duration = Duration::from_secs(5);
 /// How long the store may take. Longer than it ever needs, and short of Campfire's seven seconds.
 const STORE_PATIENCE: Duration = Duration::from_secs(1);
 /// Connections at once. More wait in the socket's backlog.
 const CONNECTIONS: usize = 1024;
-/// How long open connections may take to end at shutdown.
-const CLOSING_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The bot of a webhook that is no bot's, where these are counted. No bot is called so.
+const NOBODY: &str = "-";
 
 /// Takes webhooks in.
 pub struct Door {
@@ -93,44 +86,14 @@ impl Inbox for Lanes {
 
 /// Serves the door until `shutdown`, then lets open requests end.
 pub async fn serve(door: Arc<Door>, listener: TcpListener, shutdown: impl Future<Output = ()>) {
-    let connections = Arc::new(Semaphore::new(CONNECTIONS));
-    let graceful = GracefulShutdown::new();
-    let mut shutdown = pin!(shutdown);
-    loop {
-        let accepted = async {
-            let permit = Arc::clone(&connections).acquire_owned().await;
-            (permit, listener.accept().await)
-        };
-        let (permit, stream) = tokio::select! {
-            () = &mut shutdown => break,
-            (permit, accepted) = accepted => match accepted {
-                Ok((stream, _)) => (permit, stream),
-                Err(error) => {
-                    // Mostly too many open files: the loop must not spin until one is closed.
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                    continue;
-                }
-            },
-        };
+    let service = |_| {
         let door = Arc::clone(&door);
-        let service = service_fn(move |request| {
+        service_fn(move |request| {
             let door = Arc::clone(&door);
             async move { Ok::<_, Infallible>(door.answer(request).await) }
-        });
-        let connection = hyper::server::conn::http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_PATIENCE)
-            .serve_connection(TokioIo::new(stream), service);
-        let connection = graceful.watch(connection);
-        tokio::spawn(async move {
-            // What goes wrong on a connection is the client's business: it broke off, or was too slow.
-            let _ = connection.await;
-            drop(permit);
-        });
-    }
-    drop(listener);
-    let _ = timeout(CLOSING_PATIENCE, graceful.shutdown()).await;
+        })
+    };
+    connections::serve(listener, CONNECTIONS, service, shutdown).await;
 }
 
 /// The one maker of answers.
@@ -145,20 +108,24 @@ fn bare(status: StatusCode) -> Bare {
 impl Door {
     /// Answers one request; a bug in here too ends in a bare answer.
     async fn answer(&self, request: Request<Incoming>) -> Bare {
-        let answer = AssertUnwindSafe(self.take(request)).catch_unwind().await;
+        let seat = self.addressee(request.uri().path());
+        let bot = seat.as_ref().map_or(NOBODY, |seat| seat.bot.name.as_str()).to_owned();
+        let answer = AssertUnwindSafe(self.take(seat, request)).catch_unwind().await;
         let status = answer.unwrap_or_else(|_| {
             tracing::error!("a webhook caused a panic; the message is lost");
             StatusCode::INTERNAL_SERVER_ERROR
         });
+        metrics::counter!("hearth_webhooks_total", "bot" => bot, "status" => status.as_str().to_owned())
+            .increment(1);
         bare(status)
     }
 
-    async fn take<B>(&self, request: Request<B>) -> StatusCode
+    async fn take<B>(&self, seat: Option<Seat>, request: Request<B>) -> StatusCode
     where
         B: Body<Data = Bytes>,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let Some(seat) = self.addressee(request.uri().path()) else { return StatusCode::NOT_FOUND };
+        let Some(seat) = seat else { return StatusCode::NOT_FOUND };
         if request.method() != Method::POST {
             return StatusCode::METHOD_NOT_ALLOWED;
         }

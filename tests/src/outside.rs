@@ -111,7 +111,7 @@ impl Outside {
         let stage = Stage::set(config, "unused", ANY, options).await.expect("ports are free");
         let listen = stage.webhooks.local_addr().expect("a listener has an address");
         let mut toml = format!(
-            "[host]\nlisten = \"{listen}\"\nplugins = '{}'\n{host_keys}\n\
+            "[host]\nlisten = \"{listen}\"\nadmin = \"off\"\nplugins = '{}'\n{host_keys}\n\
              [campfire]\nurl = \"http://{}\"\n{campfire_keys}\n[agent]\n{agent}\n",
             binary::repository().join("plugins/dist").display(),
             stage.page.address,

@@ -45,6 +45,8 @@ pub struct World {
     pub playground: Playground,
     /// Where webhooks are taken; the same over restarts.
     pub address: SocketAddr,
+    /// Where the host shows how it is, if the test's bots.toml has an `admin` with port 0.
+    pub admin: Option<SocketAddr>,
     wardrobe: Arc<Wardrobe>,
     /// What stands in bots.toml before what the test says.
     preface: String,
@@ -97,6 +99,7 @@ impl World {
             config: stage.config,
             playground: stage.playground,
             address,
+            admin: None,
             wardrobe: stage.wardrobe,
             preface,
             host: None,
@@ -117,11 +120,16 @@ impl World {
     async fn start_on(&mut self, listener: TcpListener) {
         let hearth = Hearth::start(self.config.clone()).await.expect("the host starts");
         let (path, wardrobe) = (self.config.path.clone(), Arc::clone(&self.wardrobe));
-        let hearth = hearth.following(Arc::new(move || {
+        let mut hearth = hearth.following(Arc::new(move || {
             let mut salvage = Salvage::load(&path)?;
             wardrobe.dress(&mut salvage.config);
             Ok(salvage)
         }));
+        if let Some(admin) = self.config.host.admin.as_ref().filter(|admin| admin.listen.port() == 0) {
+            let listener = TcpListener::bind(admin.listen).await.expect("a port is free");
+            self.admin = listener.local_addr().ok();
+            hearth = hearth.observed_on(listener);
+        }
         let (lanes, roster) = (hearth.lanes().clone(), Arc::clone(hearth.roster()));
         let reloader = hearth.reloader().clone();
         let ended = CancellationToken::new();

@@ -21,7 +21,7 @@ use super::{logging, terminal, workshop::Workshop};
 use crate::{
     activation::{self, Passed, State},
     agent::guard::{self, Guard},
-    config::{Config, Salvage},
+    config::{Admin, Config, Salvage},
     playground::Options,
     reload::Reloader,
     serve::Hearth,
@@ -40,11 +40,15 @@ pub(super) async fn run(config: Config, passed: Option<Passed>) -> Result<ExitCo
         None => bind(config.host.listen).await?,
     };
     let (listen, bots) = (listener.local_addr().into_diagnostic()?, config.bots.len());
+    let admin = admin(config.host.admin.as_ref()).await;
     let path = config.path.clone();
     let _guard = guarded(&config);
     let hearth = Hearth::start(config).await.into_diagnostic()?;
     let source = move || Ok(Salvage::load(&path)?.for_production());
-    let hearth = hearth.following(Arc::new(source));
+    let mut hearth = hearth.following(Arc::new(source));
+    if let Some(admin) = admin {
+        hearth = hearth.observed_on(admin);
+    }
     reload_on_hangup(hearth.reloader().clone())?;
     let (shutdown, hurry) = signals()?;
     tracing::info!(%listen, bots, "hearth is up");
@@ -66,6 +70,14 @@ pub(super) async fn dev(config: Config) -> Result<ExitCode, Report> {
     } else {
         "the agent of bots.toml"
     };
+    // Only this machine looks at a playground.
+    let admin = match &stage.config.host.admin {
+        Some(admin) => {
+            let listen = (Ipv4Addr::LOCALHOST, admin.listen.port()).into();
+            Some(stage::bind_or_any(listen).await.into_diagnostic()?)
+        }
+        None => None,
+    };
     let names = stage.config.bots.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let (path, wardrobe) = (stage.config.path.clone(), stage.wardrobe);
     let _guard = guarded(&stage.config);
@@ -75,15 +87,21 @@ pub(super) async fn dev(config: Config) -> Result<ExitCode, Report> {
         wardrobe.dress(&mut salvage.config);
         Ok(salvage)
     };
-    let hearth = hearth.following(Arc::new(source));
+    let mut hearth = hearth.following(Arc::new(source));
     reload_on_hangup(hearth.reloader().clone())?;
     let workshop = Workshop {
         roster: Arc::clone(hearth.roster()),
         playground: stage.playground.clone(),
         notice: stage.notice.to_owned(),
     };
+    let mut dashboard = String::new();
+    if let Some(listener) = admin {
+        let address = listener.local_addr().into_diagnostic()?;
+        dashboard = format!("  How they fare is shown at http://{address}/.\n");
+        hearth = hearth.observed_on(listener);
+    }
     terminal::print(&format!(
-        "\n  Hearth is up. Open http://{}/ and write to {names}.\n  Answers come from {agent}. Ctrl-C ends it.\n",
+        "\n  Hearth is up. Open http://{}/ and write to {names}.\n{dashboard}  Answers come from {agent}. Ctrl-C ends it.\n",
         stage.page.address,
     ));
     let (shutdown, hurry) = signals()?;
@@ -136,6 +154,26 @@ fn reload_on_hangup(reloader: Reloader) -> Result<(), Report> {
         }
     });
     Ok(())
+}
+
+/// The admin listener; none if it is off. That it can't be had is no reason for the bots to be silent.
+async fn admin(admin: Option<&Admin>) -> Option<TcpListener> {
+    let Admin { listen, token } = admin?;
+    match TcpListener::bind(listen).await {
+        Ok(listener) => {
+            if let Ok(listen) = listener.local_addr() {
+                tracing::info!(%listen, login = token.is_some(), "dashboard and metrics are up");
+            }
+            Some(listener)
+        }
+        Err(error) => {
+            tracing::error!(
+                %listen, %error,
+                "there is no dashboard and there are no metrics; set another `admin` in [host], or \"off\""
+            );
+            None
+        }
+    }
 }
 
 /// Two futures: the first SIGTERM or Ctrl-C, and the second.

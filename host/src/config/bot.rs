@@ -15,7 +15,7 @@ use super::{
     check::{Checked, Checks, Reported},
     mistake::Mistake,
     raw::{self, Located, RawBot},
-    secret::{FILE_LIMIT, is_bot_key, is_webhook_secret},
+    secret::{FILE_LIMIT, is_bot_key, is_unguessable},
     units,
 };
 use crate::id::{BotName, RoomId};
@@ -79,8 +79,12 @@ impl Checks<'_> {
             .webhook_secret
             .as_ref()
             .map(|text| {
-                let secret =
-                    self.secret("webhook-secret", text, is_webhook_secret, Mistake::WebhookSecret)?;
+                let secret = self.secret(
+                    "webhook-secret",
+                    text,
+                    is_unguessable,
+                    Mistake::Guessable { key: "webhook-secret" },
+                )?;
                 self.unique("webhook-secret", name, text.span(), &secret, webhook_secrets).map(|()| secret)
             })
             .transpose();

@@ -13,19 +13,21 @@ use std::{
 use url::Url;
 
 use super::{
-    Agent, Campfire, Deadlines, Host, StoreLocation, Warm,
+    Admin, Agent, Campfire, Deadlines, Host, StoreLocation, Warm,
     mistake::Mistake,
     problem::Findings,
     raw::{
         self, Command, DurationText, Located, RawAgent, RawCampfire, RawDeadlines, RawHost, RawStore,
         RawWarm, Size,
     },
-    secret::{Surroundings, is_variable_name},
+    secret::{Surroundings, is_unguessable, is_variable_name},
     units,
 };
 
 /// The agent that is part of this program.
 const DEMO_AGENT: &str = "demo-agent";
+/// What `admin` is where there is to be none.
+const OFF: &str = "off";
 
 /// What a check yields.
 pub(super) type Checked<T> = Result<T, Reported>;
@@ -42,11 +44,12 @@ pub(super) struct Checks<'a> {
 
 impl Checks<'_> {
     pub(super) fn host(&mut self, raw: &RawHost) -> Checked<Host> {
-        let listen = self.address(&raw.listen);
+        let listen = self.address("listen", &raw.listen);
         let public_url = match &raw.public_url {
             Some(url) => self.base_url("public-url", url),
             None => listen.and_then(|listen| Url::parse(&format!("http://{listen}")).map_err(|_| Reported)),
         };
+        let admin = self.admin(raw);
         let data_dir = self.path("data-dir", &raw.data_dir);
         let plugins = self.path("plugins", &raw.plugins);
         let turns_in_flight = self.number("turns-in-flight", &raw.turns_in_flight, raw::TURNS_IN_FLIGHT);
@@ -59,6 +62,7 @@ impl Checks<'_> {
         Ok(Host {
             listen: listen?,
             public_url: public_url?,
+            admin: admin?,
             data_dir: data_dir?,
             plugins: plugins?,
             turns_in_flight: turns_in_flight?,
@@ -69,6 +73,24 @@ impl Checks<'_> {
             inbox_retention: inbox_retention?,
             journal_retention: journal_retention?,
         })
+    }
+
+    fn admin(&mut self, raw: &RawHost) -> Checked<Option<Admin>> {
+        let token = raw.admin_token.as_ref().map(|text| {
+            let wrong = Mistake::Guessable { key: "admin-token" };
+            self.secret("admin-token", text, is_unguessable, wrong)
+        });
+        let token = token.transpose();
+        if raw.admin.get() == OFF {
+            return token.map(|_| None);
+        }
+        let listen = self.address("admin", &raw.admin)?;
+        let admin = Admin { listen, token: token? };
+        if admin.token.is_none() && !listen.ip().is_loopback() {
+            self.findings.add(raw.admin.span(), Mistake::AdminWithoutToken);
+            return Err(Reported);
+        }
+        Ok(Some(admin))
     }
 
     pub(super) fn campfire(&mut self, raw: &RawCampfire) -> Checked<Campfire> {
@@ -187,9 +209,9 @@ impl Checks<'_> {
         }
     }
 
-    fn address(&mut self, raw: &Located<String>) -> Checked<SocketAddr> {
+    fn address(&mut self, key: &'static str, raw: &Located<String>) -> Checked<SocketAddr> {
         raw.get().parse().map_err(|_| {
-            self.findings.add(raw.span(), Mistake::Address { given: raw.get().clone() });
+            self.findings.add(raw.span(), Mistake::Address { key, given: raw.get().clone() });
             Reported
         })
     }

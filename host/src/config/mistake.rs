@@ -105,8 +105,10 @@ pub enum Mistake {
         key: &'static str,
     },
     /// Not an address to listen on.
-    #[error("`listen` is no address: `{given}`")]
+    #[error("`{key}` is no address: `{given}`")]
     Address {
+        /// Which.
+        key: &'static str,
         /// As it is written.
         given: String,
     },
@@ -195,8 +197,14 @@ pub enum Mistake {
     #[error("`bot-key` is not of the form that Campfire gives a bot")]
     BotKey,
     /// Easily guessed, or not fit for a URL.
-    #[error("`webhook-secret` is too short or has other characters than letters, digits, `-` and `_`")]
-    WebhookSecret,
+    #[error("`{key}` is too short or has other characters than letters, digits, `-` and `_`")]
+    Guessable {
+        /// Which.
+        key: &'static str,
+    },
+    /// Anybody could pause bots.
+    #[error("other machines can reach `admin`, and there is no `admin-token`")]
+    AdminWithoutToken,
     /// Two bots that can't be told apart.
     #[error("`{bot}` has the same `{key}` as `{other}`")]
     Shared {
@@ -331,6 +339,9 @@ impl Mistake {
                 "write a whole number and B, KB, MB, GB, KiB, MiB or GiB, like \"64MiB\", or a number of bytes".into()
             }
             Self::Budget { .. } => "write a number like 0.5, or leave the key out for no limit".into(),
+            Self::Address { key: "admin", .. } => {
+                "write an IP address and a port, like \"127.0.0.1:8789\", or \"off\"".into()
+            }
             Self::Address { .. } => "write an IP address and a port, like \"127.0.0.1:8787\"".into(),
             Self::Url { .. } | Self::BaseUrl { .. } => {
                 "write an address like \"https://campfire.example.com\", with a port or a path if it has one".into()
@@ -353,7 +364,10 @@ impl Mistake {
                  12 or more letters and digits"
                     .into()
             }
-            Self::WebhookSecret => "use 16 or more random ones, as `openssl rand -hex 16` prints".into(),
+            Self::Guessable { .. } => "use 16 or more random ones, as `openssl rand -hex 16` prints".into(),
+            Self::AdminWithoutToken => {
+                "add `admin-token = \"${HEARTH_ADMIN_TOKEN}\"` (`openssl rand -hex 24` makes one), or listen on 127.0.0.1".into()
+            }
             Self::Shared { .. } => "give each bot its own".into(),
             Self::CronExpression { .. } => {
                 "write five fields: minute, hour, day of the month, month, day of the week, like \"0 9 * * 1-5\"".into()

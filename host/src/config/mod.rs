@@ -100,6 +100,8 @@ pub struct Host {
     pub listen: SocketAddr,
     /// `public-url`: how Campfire reaches this host, for printing webhook URLs. Default `http://<listen>`.
     pub public_url: Url,
+    /// `admin` and `admin-token`: where the host shows how it is. None if that is off.
+    pub admin: Option<Admin>,
     /// `data-dir`: the store and the agents' folders. Default `.hearth`. Absolute.
     pub data_dir: PathBuf,
     /// `plugins`: where `<name>.wasm` is looked up. Default `plugins/dist`. Absolute.
@@ -119,6 +121,15 @@ pub struct Host {
     pub inbox_retention: Duration,
     /// `journal-retention`: how long journal rows are kept. Default 30 days, at least 24 h.
     pub journal_retention: Duration,
+}
+
+/// `[host] admin`
+#[derive(Debug, Clone)]
+pub struct Admin {
+    /// `admin`: where it listens. Default 127.0.0.1:8789.
+    pub listen: SocketAddr,
+    /// `admin-token`: at least 16 characters of `[A-Za-z0-9_-]`. None only if no other machine can reach it.
+    pub token: Option<SecretString>,
 }
 
 /// `[campfire]`
@@ -382,6 +393,7 @@ impl Config {
         let changed = [
             ("[host] listen", host.listen != new.host.listen),
             ("[host] data-dir", host.data_dir != new.host.data_dir),
+            ("[host] admin", host.admin != new.host.admin),
             ("[host] turns-in-flight", host.turns_in_flight != new.host.turns_in_flight),
             ("[host] queue-limit", host.queue_limit != new.host.queue_limit),
             ("[host] bot-hops", host.bot_hops != new.host.bot_hops),

@@ -142,6 +142,12 @@ pub(super) struct RawHost {
     /// `${VARIABLE}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) public_url: Option<Located<String>>,
+    /// Where the host shows how it is: dashboard, metrics, health. An IP address and a port, or "off".
+    pub(super) admin: Located<String>,
+    /// What opens that; needed where other machines can reach it. In the file itself, `${VARIABLE}`, or `file:<path>`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["${HEARTH_ADMIN_TOKEN}", "file:secrets/admin-token"]))]
+    pub(super) admin_token: Option<Located<String>>,
     /// The folder of the store and of the agents' files.
     pub(super) data_dir: Located<String>,
     /// The folder where a bot's `plugin` is looked up as `<name>.wasm`.
@@ -172,6 +178,8 @@ impl Default for RawHost {
         Self {
             listen: "127.0.0.1:8787".into(),
             public_url: None,
+            admin: "127.0.0.1:8789".into(),
+            admin_token: None,
             data_dir: ".hearth".into(),
             plugins: "plugins/dist".into(),
             turns_in_flight: 32.into(),

@@ -2,7 +2,7 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Bot, HttpHost};
+use super::{Admin, Bot, HttpHost};
 
 impl PartialEq for Bot {
     fn eq(&self, other: &Self) -> bool {
@@ -53,6 +53,13 @@ impl PartialEq for Bot {
             && *limits == other.limits
             && *cron == other.cron
             && *settings == other.settings
+    }
+}
+
+impl PartialEq for Admin {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { listen, token } = self;
+        *listen == other.listen && exposed(token.as_ref()) == exposed(other.token.as_ref())
     }
 }
 

@@ -113,6 +113,6 @@ pub(super) fn is_bot_key(text: &str) -> bool {
 }
 
 /// 16 or more characters that need no escape in a URL.
-pub(super) fn is_webhook_secret(text: &str) -> bool {
+pub(super) fn is_unguessable(text: &str) -> bool {
     text.len() >= 16 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }

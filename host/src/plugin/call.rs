@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use metrics::histogram;
 use tokio::time::timeout;
 use wasmtime::{Store, Trap};
 use wasmtime_wasi::I32Exit;
@@ -116,7 +117,8 @@ impl Generation {
                 Cause::Message(_) | Cause::Occurrence(_) => Ok(Decision::Ignore),
             };
         }
-        let decision = said(self.call(Some(reach), async |store| guest.decide(store, cause).await).await?)?;
+        let decision =
+            said(self.call("decide", Some(reach), async |store| guest.decide(store, cause).await).await?)?;
         match &decision {
             Decision::Ignore => {}
             Decision::Reply(parts) => check_parts(parts)?,
@@ -133,8 +135,9 @@ impl Generation {
         outcome: &Outcome,
     ) -> Result<Vec<Part>, CallError> {
         let Code::V1(guest) = &self.plugin.code;
-        let parts =
-            self.call(Some(reach), async |store| guest.format_reply(store, cause, outcome).await).await;
+        let parts = self
+            .call("format-reply", Some(reach), async |store| guest.format_reply(store, cause, outcome).await)
+            .await;
         let checked = parts.and_then(said).and_then(|parts| check_parts(&parts).map(|()| parts));
         self.noted(Kind::Format, checked)
     }
@@ -150,7 +153,8 @@ impl Generation {
         if !guest.has_progress() {
             return Ok(Display::Standard);
         }
-        let display = self.call(Some(reach), async |store| guest.show(store, cause, progress).await).await;
+        let display =
+            self.call("show", Some(reach), async |store| guest.show(store, cause, progress).await).await;
         let checked = display.and_then(|display| match &display {
             Display::Markdown(text) if text.len() > TEXT_LIMIT => Err(CallError::Result(format!(
                 "a display of {} bytes; one may have {TEXT_LIMIT}",
@@ -161,18 +165,20 @@ impl Generation {
         self.noted(Kind::Show, checked)
     }
 
-    /// Makes one call of the guest, under the bot's limits.
+    /// Makes one call of the guest, under the bot's limits. `what` is a word for it, among few.
     pub(super) async fn call<T>(
         &self,
+        what: &'static str,
         reach: Option<&Reach>,
         run: impl AsyncFnOnce(&mut Store<State>) -> wasmtime::Result<T>,
     ) -> Result<T, CallError> {
-        self.call_within(self.bot.limits.call_time, reach, run).await
+        self.call_within(what, self.bot.limits.call_time, reach, run).await
     }
 
     /// The same with what is left of the bot's `call-time`.
     pub(super) async fn call_within<T>(
         &self,
+        what: &'static str,
         left: Duration,
         reach: Option<&Reach>,
         run: impl AsyncFnOnce(&mut Store<State>) -> wasmtime::Result<T>,
@@ -186,7 +192,11 @@ impl Generation {
             takes_timers: self.plugin.has_timers(),
             reach: reach.cloned(),
         };
-        call(&self.plugin.engine, Some(&self.share), calling, &self.bot.limits, left, run).await
+        let began = Instant::now();
+        let ended = call(&self.plugin.engine, Some(&self.share), calling, &self.bot.limits, left, run).await;
+        histogram!("hearth_plugin_call_duration_seconds", "bot" => self.bot.name.to_string(), "call" => what)
+            .record(began.elapsed());
+        ended
     }
 }
 

@@ -81,7 +81,7 @@ pub(super) async fn offered(generation: &Generation) -> Result<Vec<OfferedTool>,
     if !guest.has_tools() {
         return Ok(Vec::new());
     }
-    let listed = generation.call(None, async |store| guest.list_tools(store).await).await;
+    let listed = generation.call("list-tools", None, async |store| guest.list_tools(store).await).await;
     let listed = listed.map_err(LoadError::ListTools)?;
     if listed.len() > TOOLS_LIMIT {
         let problem = format!("it has {} tools; a plugin may have {TOOLS_LIMIT}", listed.len());
@@ -163,7 +163,7 @@ impl Generation {
         let Code::V1(guest) = &self.plugin.code;
         let input = input.to_string();
         let call = async |store: &mut _| guest.call_tool(store, cause, name, &input).await;
-        let called = self.call_within(deadline.left(), Some(reach), call);
+        let called = self.call_within("call-tool", deadline.left(), Some(reach), call);
         match self.noted(Kind::Tool, called.await).map_err(ToolTrouble::Failed)? {
             Ok(output) => Ok(cut(output.content)),
             Err(error) => {

@@ -58,6 +58,7 @@
 
 #[cfg(test)]
 mod conformance;
+mod insight;
 mod oversight;
 mod sqlite;
 mod timer;
@@ -68,6 +69,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    insight::{Hour, Insight, Queue, SEARCH_BYTES, Spending, TurnQuery},
     oversight::{Conversation, FailedEvent, Forgotten, LISTED, Oversight, Pause, Retried, Retry, Scope},
     sqlite::{Backup, SqliteStore, back_up},
     timer::{CronKey, Due, Fired, TIMERS_PER_BOT, TIMERS_PER_ROOM, Timer},
@@ -432,7 +434,7 @@ pub const DUPLICATE_WINDOW: Duration = Duration::from_hours(24);
 
 /// The one way to what lasts. See the module's contract.
 #[async_trait]
-pub trait Store: Oversight + Send + Sync + 'static {
+pub trait Store: Insight + Oversight + Send + Sync + 'static {
     /// Takes an event in, durably. `queue_limit` bounds the unfinished (waiting and running) events of a lane. Duplicates
     /// are told from the others first, then the chain is counted, then the lane.
     async fn accept(&self, event: NewEvent, queue_limit: u32) -> Result<Acceptance, StoreError>;

@@ -15,6 +15,7 @@ mod chain;
 mod counter;
 mod file;
 mod inbox;
+mod insight;
 mod journal;
 mod kv;
 mod lanes;

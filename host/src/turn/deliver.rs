@@ -17,6 +17,7 @@ use url::Url;
 use super::{
     insist::insist,
     lookup::{self, After, Look},
+    meter,
     placeholder::{Changed, change},
 };
 use crate::{
@@ -167,8 +168,11 @@ impl Delivery {
             };
             // Only the first part that was not marked can be in doubt.
             doubtful &= matches!(part.state, PartState::Posted(_) | PartState::Uncertain | PartState::Failed);
-            if state != part.state && mark(&part, state).await?.is_none() {
-                return Ok(Posted::Stopped);
+            if state != part.state {
+                if mark(&part, state).await?.is_none() {
+                    return Ok(Posted::Stopped);
+                }
+                meter::post(&errand.lease.lane.bot, state);
             }
             if let PartState::Posted(Some(message)) = state {
                 newest = Some(message);
@@ -226,8 +230,6 @@ impl Delivery {
                         return Settled::Waits { cause, in_doubt: true };
                     }
                     Look::Unknowable(why) | Look::Unreachable(why) => {
-                        let bot = errand.lease.lane.bot.to_string();
-                        metrics::counter!("hearth_posts_uncertain_total", "bot" => bot).increment(1);
                         tracing::warn!(
                             why,
                             "part of an answer may or may not be in the room; it is not repeated"

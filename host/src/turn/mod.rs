@@ -11,6 +11,7 @@ mod deliver;
 mod face;
 mod insist;
 mod lookup;
+mod meter;
 mod occasion;
 mod placeholder;
 mod progress;
@@ -223,6 +224,7 @@ impl Turns {
             // Nobody could be told: there is no key, or no message to speak of.
             tracing::error!("the event can't be answered: its bot has no key, or its record is broken");
             let row = row("unanswerable", json!({}));
+            meter::turn(&row);
             self.store.finish(lease, begun.event, End::Failed, SessionChange::Keep, row).await?;
             return Ok(Way::Ended);
         };
@@ -298,6 +300,7 @@ impl Turns {
         answered.details["about"] = occasion.about();
         tracing::info!(outcome = %answered.outcome, posted = delivered.posted.len(), "the turn ended");
         let row = row(&answered.outcome, answered.details);
+        meter::turn(&row);
         let finish = || self.store.finish(lease, begun.event, answered.end, answered.session, row.clone());
         Ok(if insist(stop, finish).await?.is_some() { Way::Ended } else { Way::Stopped })
     }
@@ -328,7 +331,6 @@ impl Turns {
         };
         if begun.tries > ATTEMPTS {
             tracing::error!("the event was begun {ATTEMPTS} times and never ended");
-            metrics::counter!("hearth_events_given_up_total", "bot" => bot.name.to_string()).increment(1);
             return Ok(Answered::face(Face::GivenUp, turn, "given-up").with(generation));
         }
         if begun.stopped {
@@ -439,6 +441,7 @@ async fn formatted(
     asked: Option<SessionId>,
     turn: &TurnId,
 ) -> Answered {
+    meter::agent(&generation.bot.name, &report);
     let verdict = face::verdict(&report.outcome);
     let word = verdict.map_or_else(face::word, |_| "answered");
     if let Some(trouble) = &report.cause {

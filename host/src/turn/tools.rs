@@ -13,10 +13,11 @@ use serde_json::{Map, Value};
 use tokio::runtime::Handle;
 use tracing::{Instrument, Span};
 
+use super::meter;
 use crate::{
     agent::{ToolFailure, ToolSpec, Tools},
     causes::with_causes,
-    id::{Timestamp, TurnId},
+    id::{BotName, Timestamp, TurnId},
     plugin::{Cause, Generation, Reach, ToolTrouble, bounded},
     store::{Store, TOOL_CALL_TEXT_BYTES, ToolCallRow},
 };
@@ -40,6 +41,7 @@ pub(super) struct TurnTools {
 
 /// A call that is being made. One that is dropped before it has ended is recorded as cancelled: it may have done something.
 struct Call {
+    bot: BotName,
     store: Arc<dyn Store>,
     /// None once it is being recorded.
     row: Option<ToolCallRow>,
@@ -77,6 +79,7 @@ impl TurnTools {
 
     async fn call_and_record(&self, name: &str, input: Map<String, Value>) -> Result<String, ToolFailure> {
         let call = Call {
+            bot: self.generation.bot.name.clone(),
             store: Arc::clone(&self.store),
             row: Some(ToolCallRow {
                 turn: self.turn.clone(),
@@ -123,6 +126,7 @@ impl Call {
     async fn ended(mut self, answer: &Result<String, ToolTrouble>) {
         let Some(mut row) = self.row.take() else { return };
         row.duration = self.began.elapsed();
+        meter::tool_call(&self.bot, answer.as_ref().err().map(ToolTrouble::kind));
         match answer {
             Ok(output) => {
                 tracing::info!(tool = row.tool, milliseconds = row.duration.as_millis(), "a tool was called");
@@ -145,6 +149,7 @@ impl Drop for Call {
         let Some(mut row) = self.row.take() else { return };
         row.duration = self.began.elapsed();
         row.error = Some("cancelled".to_owned());
+        meter::tool_call(&self.bot, Some("cancelled"));
         if let Ok(runtime) = Handle::try_current() {
             let store = Arc::clone(&self.store);
             runtime.spawn(async move { record(&*store, row).await }.in_current_span());

@@ -36,7 +36,7 @@ listen = "127.0.0.1:1"
 start = "1s"
 Command = "claude"
 [host]
-admin = "127.0.0.1:2"
+turnip = 2
 data_dir = "x"
 [bots.echo]
 plugin = "echo"
@@ -212,4 +212,21 @@ fn production_names_every_bot_that_only_the_playground_can_run() {
     insta::assert_snapshot!(rendered(&problems));
     let with_campfire = format!("[bots.ready]\nplugin = 'x'\n{ready}");
     parse(&with_campfire).unwrap().for_production().unwrap();
+}
+
+#[test]
+fn what_other_machines_can_reach_needs_a_token_that_nobody_guesses() {
+    let echo = "[bots.echo]\nplugin = 'echo'\n[host]\n";
+    for lines in ["admin = '0.0.0.0:1'", "admin = '[::]:1'", "admin-token = 'short'", "admin = 'on'"] {
+        let text = plain(&format!("{echo}{lines}"));
+        assert!(text.starts_with("bots.toml has a problem") || text.starts_with("bots.toml:4"), "{text}");
+    }
+    insta::assert_snapshot!(plain(&format!("{echo}admin = '0.0.0.0:1'")));
+    let admin = |lines: &str| parse(&format!("{echo}{lines}")).unwrap().host.admin;
+    assert_eq!(admin("").unwrap().listen.to_string(), "127.0.0.1:8789");
+    assert!(admin("admin = '[::1]:0'").unwrap().token.is_none());
+    assert!(
+        admin(&format!("admin = '0.0.0.0:1'\nadmin-token = '{WEBHOOK_SECRET}'")).unwrap().token.is_some()
+    );
+    assert!(admin("admin = 'off'").is_none());
 }

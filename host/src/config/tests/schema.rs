@@ -27,7 +27,7 @@ fn the_schema_takes_what_is_right_and_refuses_what_is_not() {
         "bots.a = { plugin = 'a', session-ttl = '1 day' }",
         "bots.a = { plugin = 'a', limits.memory = '1M' }",
         "bots.a = { plugin = 'a', rooms = [0] }",
-        "bots.a.plugin = 'a'\nhost.admin = 'x'",
+        "bots.a.plugin = 'a'\nhost.turnip = 'x'",
         "bots.a.plugin = 'a'\nhost.turns-in-flight = 0",
         "bots.a.plugin = 'a'\nagent.environment = ['A=B']",
         "bots.a.plugin = 'a'\nagent.command = []",

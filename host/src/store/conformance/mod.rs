@@ -4,6 +4,7 @@
 
 pub(super) mod chains;
 pub(super) mod inbox;
+pub(super) mod insight;
 pub(super) mod kv;
 pub(super) mod leases;
 pub(super) mod outbox;
@@ -107,6 +108,14 @@ macro_rules! conformance {
                 what_may_be_in_the_room_is_only_posted_anyway
                 an_event_that_was_given_up_in_the_middle_repeats_nothing
                 what_has_not_failed_is_not_put_back
+            }
+            insight {
+                turns_are_found_by_whose_they_are_how_they_ended_and_what_they_say
+                turns_are_read_page_by_page
+                a_turn_is_found_by_its_id
+                spending_is_summed_up_by_bot_and_day
+                hours_count_turns_by_outcome_and_say_how_long_they_took
+                queues_are_listed_the_longest_waiting_first_also_where_it_is_paused
             }
             kv {
                 a_key_is_written_read_and_removed

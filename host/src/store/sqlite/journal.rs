@@ -62,7 +62,7 @@ pub(super) fn insert(connection: &Connection, row: &JournalRow) -> Result<(), St
     Ok(())
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<JournalRow> {
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<JournalRow> {
     let turn: String = row.get(0)?;
     let details: String = row.get(8)?;
     Ok(JournalRow {

@@ -1,0 +1,191 @@
+// Scenes of the dashboard, each played in a Chromium of its own: node dashboard.mjs '<stage as JSON>'. Ends with 0 if
+// everything was as it should be. What it waits for it waits for in the page, and not for ever.
+
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+
+const stage = JSON.parse(process.argv[2]);
+const require = createRequire(join(stage.packages, "x.js"));
+const { chromium } = require("playwright-core");
+
+const browser = await chromium.launch({
+  executablePath: stage.chromium,
+  headless: true,
+  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+});
+
+async function open(path = "", options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  const page = await context.newPage();
+  page.setDefaultTimeout(30000);
+  page.faults = [];
+  page.on("pageerror", (error) => page.faults.push(String(error)));
+  page.on("console", (message) => {
+    // A refused login is told by the browser too.
+    if (message.type() === "error" && !/status of (401|429)/.test(message.text())) page.faults.push(message.text());
+  });
+  await page.goto(stage.url + path);
+  return page;
+}
+
+const go = (page, name) => page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name }).click();
+const card = (page, bot) => page.getByRole("listitem").filter({ has: page.getByRole("heading", { name: bot, exact: true }) });
+const row = (page, text) => page.getByRole("row").filter({ hasText: text });
+const picture = (page, name) => page.screenshot({ path: join(stage.pictures, `dashboard-${name}.png`), fullPage: true });
+
+const scenes = {
+  async operate() {
+    const page = await open();
+    await card(page, "echo").getByText("live", { exact: true }).waitFor();
+    await card(page, "absent").getByText("no plugin").waitFor();
+    assert.match(await card(page, "absent").innerText(), /no-such-plugin\.wasm does not exist/);
+    assert.match(await card(page, "assistant").innerText(), /Generation 1, loaded/);
+    await page.getByText("up", { exact: true }).waitFor();
+
+    // Pause and resume; the button keeps the focus over the redraw.
+    await card(page, "echo").getByRole("button", { name: "Pause echo" }).press("Enter");
+    await card(page, "echo").getByText("paused", { exact: true }).waitFor();
+    await page.getByRole("status").getByText("echo is paused").waitFor();
+    const resume = card(page, "echo").getByRole("button", { name: "Resume echo" });
+    assert.ok(await resume.evaluate((button) => button === document.activeElement));
+    await resume.press("Enter");
+    await card(page, "echo").getByText("live", { exact: true }).waitFor();
+
+    // Turns: found, followed, read.
+    await go(page, "Turns");
+    await row(page, "answered").first().waitFor();
+    await page.getByLabel("Search").fill("CRASHED");
+    await page.waitForFunction(() => document.querySelectorAll("tbody tr").length === 1);
+    assert.match(await row(page, "assistant").innerText(), /crashed/);
+    assert.match(page.url(), /text=CRASHED/);
+    await page.getByLabel("Search").fill("no such thing");
+    await page.getByText("No turn fits.").waitFor();
+    await page.getByLabel("Search").fill("");
+    await page.getByLabel("Outcome").fill("replied");
+    await page.waitForFunction(() => [...document.querySelectorAll("tbody tr")].every((row) => row.innerText.includes("replied")));
+    await page.getByLabel("Outcome").fill("");
+    await row(page, "answered").filter({ hasText: "1" }).last().getByRole("link").click();
+    await page.getByRole("heading", { name: "remember" }).waitFor();
+    assert.match(await page.locator("main").innerText(), /pizza/);
+    await picture(page, "turn");
+
+    // Failed and uncertain.
+    await go(page, "Failed");
+    await row(page, "crashed").getByRole("button", { name: /Retry the message/ }).click();
+    await page.getByRole("status").getByText("answered anew").waitFor();
+    await row(page, "uncertain").getByRole("button", { name: /anyway/ }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Cancel" }).click();
+    await row(page, "uncertain").getByRole("button", { name: /anyway/ }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Post anyway" }).click();
+    await page.getByRole("status").getByText("The rest of the answer is posted.").waitFor();
+    await page.waitForFunction(() => !document.querySelector("main").innerText.includes("uncertain\t"));
+
+    // Conversations.
+    await go(page, "Conversations");
+    await row(page, "assistant").getByRole("button", { name: /Forget/ }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Forget" }).click();
+    await page.getByText("No conversation is remembered.").waitFor();
+    await go(page, "Costs");
+    await row(page, "assistant").waitFor();
+    assert.deepEqual(page.faults, []);
+  },
+
+  async login() {
+    const page = await open("#/turns");
+    await page.getByRole("heading", { name: "Log in" }).waitFor();
+    await page.getByText("locked").waitFor();
+    assert.ok(await page.getByLabel("Token").evaluate((field) => field === document.activeElement));
+    await picture(page, "login");
+    await page.getByLabel("Token").fill("a-token-that-is-wrong");
+    await page.keyboard.press("Enter");
+    await page.getByText("this is not the token").waitFor();
+    await page.getByLabel("Token").fill(stage.token);
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "Turns" }).waitFor();
+    const cookies = await page.context().cookies();
+    assert.equal(cookies.length, 1);
+    assert.ok(cookies[0].httpOnly && cookies[0].sameSite === "Strict");
+    assert.equal(await page.evaluate(() => document.cookie), "");
+    await page.reload();
+    await page.getByRole("heading", { name: "Turns" }).waitFor();
+
+    // Another site can neither frame it nor act in the name of who is logged in here.
+    const answered = await page.context().request.put(`${stage.url}api/pauses/echo`, { headers: { origin: "http://evil.example.com" } });
+    assert.equal(answered.status(), 403);
+
+    await page.getByRole("button", { name: "Log out" }).click();
+    await page.getByRole("heading", { name: "Log in" }).waitFor();
+    const after = await page.context().request.get(`${stage.url}api/overview`);
+    assert.equal(after.status(), 401);
+    assert.deepEqual(page.faults, []);
+  },
+
+  async markup() {
+    const page = await open("#/turns");
+    const links = page.getByRole("row").getByRole("link");
+    await links.first().waitFor();
+    let seen = "";
+    for (const address of await links.evaluateAll((all) => all.map((link) => link.href))) {
+      await page.goto(address);
+      await page.getByRole("heading", { name: "Tool calls" }).waitFor();
+      seen += await page.locator("main").innerText();
+    }
+    for (const number of [1, 2, 3]) assert.ok(seen.includes(`window.broken=${number}`), `${number} is shown as text:\n${seen}`);
+    assert.equal(await page.evaluate(() => window.broken), undefined);
+    // Nor would it run if it got into the page as markup.
+    const ran = await page.evaluate(() => {
+      try {
+        document.querySelector("main").innerHTML = "<img src=x onerror='window.broken=4'>";
+      } catch {
+        return "refused";
+      }
+      return "taken";
+    });
+    assert.equal(ran, "refused");
+    // An address that is itself an attempt.
+    await page.goto(`${stage.url}#/turns/${encodeURIComponent("<img src=x onerror=window.broken=5>")}`);
+    await page.getByText("there is no such turn").waitFor();
+    assert.equal(await page.evaluate(() => window.broken), undefined);
+  },
+
+  async access() {
+    const axe = await readFile(require.resolve("axe-core/axe.min.js"), "utf8");
+    const pages = [["", "Bots"], ["#/turns", "Turns"], ["#/failed", "Failed and uncertain"], ["#/conversations", "Conversations"], ["#/costs", "By bot and day"]];
+    for (const [name, options] of [
+      ["light", { colorScheme: "light" }],
+      ["dark", { colorScheme: "dark" }],
+      ["phone", { colorScheme: "light", viewport: { width: 390, height: 844 }, deviceScaleFactor: 2 }],
+    ]) {
+      // The judge runs in the page, which would not let it.
+      const page = await open("", { ...options, bypassCSP: true });
+      for (const [path, heading] of pages) {
+        await page.goto(stage.url + path);
+        await page.getByRole("heading", { name: heading }).waitFor();
+        await page.evaluate(axe);
+        const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+        const told = found.violations.map((found) => `${found.impact} ${found.id}: ${found.help}: ${found.nodes.map((node) => node.html).join(" ")}`);
+        assert.deepEqual(told, [], `${name} ${path}`);
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+        assert.equal(wide, 0, `${name} ${path} is wider than the window`);
+        await picture(page, `${name}-${heading.split(" ")[0].toLowerCase()}`);
+      }
+    }
+    // By keyboard alone: the first stop leads past the navigation, the next ones through it.
+    const page = await open();
+    await page.getByRole("heading", { name: "Bots" }).waitFor();
+    await page.keyboard.press("Tab");
+    assert.equal(await page.evaluate(() => document.activeElement.textContent), "Skip to the content");
+    for (let stop = 0; stop < 2; stop += 1) await page.keyboard.press("Tab");
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "Turns" }).waitFor();
+    assert.deepEqual(page.faults, []);
+  },
+};
+
+try {
+  await scenes[stage.scene]();
+} finally {
+  await browser.close();
+}
