@@ -172,7 +172,7 @@ mod tests {
     fn a_block_without_an_end_goes_to_the_end() {
         let (left, attached) = attach("x\n```js\nconsole.log('that is long enough')", 20).unwrap();
         assert_eq!(left, "x\n📎 `answer.js` (1 KiB)\n\n");
-        assert_eq!(files(&attached), [("answer.js", "console.log('that is long enough')\n")]);
+        assert_eq!(files(&attached), [("answer.js", "console.log('that is long enough')")]);
     }
 
     proptest! {
