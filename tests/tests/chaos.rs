@@ -9,7 +9,7 @@ async fn whatever_goes_wrong_every_acknowledged_message_is_answered_once_and_in_
         seconds: 60,
         bots: &["echo", "assistant", "echo", "assistant", "echo"],
         features: Features::newest(),
-        looks_up: false,
+        looks_up: true,
         puts_back: true,
     })
     .await;
