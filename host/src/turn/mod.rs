@@ -7,6 +7,7 @@
 //!   Only a store that fails, a lost lease or the host's closing leave the event unfinished, to be begun again.
 //! - What is posted was recorded first. A turn that finds recorded parts only posts: it asks nobody again.
 
+mod answered;
 mod deliver;
 mod face;
 mod insist;
@@ -15,16 +16,15 @@ mod meter;
 mod occasion;
 mod placeholder;
 mod progress;
+mod spending;
 mod tools;
 
 use std::{
-    borrow::Cow,
     collections::HashSet,
     pin::pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -34,7 +34,8 @@ use uuid::Uuid;
 pub(crate) use self::insist::PAUSES;
 pub use self::occasion::{Come, Occasion, Origin};
 use self::{
-    deliver::{Delivered, Delivery, Errand, Posted},
+    answered::{Answered, formatted, posts},
+    deliver::{Delivery, Errand, Posted},
     face::Face,
     insist::insist,
     placeholder::{Placeholder, Spot},
@@ -42,14 +43,11 @@ use self::{
     tools::TurnTools,
 };
 use crate::{
-    agent::{self, AgentError, CliVersion, Report, Runner},
-    campfire::{Client, Outgoing, Target, attach},
+    agent::{self, AgentError, CliVersion, Runner},
+    campfire::{Client, Target},
     config::Bot,
     id::{BotName, LaneKey, RoomId, SessionId, Timestamp, TurnId},
-    plugin::{
-        Answer, CallError, Cause, Decision, Failure, FailureKind, Generation, Outcome, Part, Prompt, Reach,
-        Roster, Services, TEXT_LIMIT, bounded,
-    },
+    plugin::{Decision, FailureKind, Generation, Prompt, Reach, Roster, Services},
     store::{
         Begun, End, JournalRow, Lease, NewEvent, OutboxPart, PartState, SessionChange, Store, StoreError,
     },
@@ -57,8 +55,6 @@ use crate::{
 
 /// How often an event is begun before it is given up: a message that brings the host down must not do so for ever.
 const ATTEMPTS: u32 = 3;
-/// A day, in milliseconds.
-const DAY: i64 = 24 * 60 * 60 * 1000;
 /// The reaction that says "seen, thinking".
 const SEEN: &str = "👀";
 
@@ -83,25 +79,6 @@ pub enum Way {
     Stopped,
     /// It can't go on now, and is to be begun again after a pause.
     Blocked,
-}
-
-/// What a turn came to, before it is posted.
-struct Answered {
-    /// What goes to the room.
-    parts: Vec<Outgoing>,
-    /// In one word, for the journal.
-    outcome: Cow<'static, str>,
-    end: End,
-    session: SessionChange,
-    /// For the journal.
-    details: serde_json::Value,
-}
-
-/// What is recorded with the parts, for a later attempt that only posts them.
-#[derive(Serialize, Deserialize)]
-struct Recorded {
-    outcome: String,
-    details: serde_json::Value,
 }
 
 // === impl Turns ===
@@ -391,191 +368,10 @@ impl Turns {
         Ok(answered.with(generation))
     }
 
-    /// Whether the bot has spent what it may today.
-    async fn has_spent_the_day(&self, bot: &Bot) -> Result<bool, StoreError> {
-        let Some(budget) = bot.budget_usd_day else { return Ok(false) };
-        let spent = self.store.spent(&bot.name, today()).await?;
-        if spent >= budget {
-            tracing::warn!(spent, budget, "the bot has spent its `budget-usd.day`");
-        }
-        Ok(spent >= budget)
-    }
-
-    /// Takes note of what a turn cost, and whether its credentials were refused.
-    async fn count(&self, bot: &Bot, report: &Report) {
-        if let (Some(_), Some(cost)) = (bot.budget_usd_day, report.usage.cost_usd.filter(|cost| *cost > 0.0))
-        {
-            // An answer that is there is not asked for again.
-            if let Err(error) = self.store.spend(&bot.name, today(), cost).await {
-                tracing::error!(%error, cost, "what a turn cost can't be counted");
-            }
-        }
-        let mut locked_out = self.locked_out.lock().unwrap_or_else(PoisonError::into_inner);
-        match report.outcome {
-            agent::Outcome::Auth if locked_out.insert(bot.name.clone()) => tracing::error!(
-                bot = %bot.name,
-                "the model's provider refuses the agent's credentials: set ANTHROPIC_API_KEY in Hearth's environment to a key \
-                 that is valid and paid for, or sign the agent in, and start Hearth again"
-            ),
-            agent::Outcome::Completed { .. } => {
-                locked_out.remove(&bot.name);
-            }
-            _ => {}
-        }
-    }
-
     /// Shows that the message was seen, once. Nothing waits for it.
     async fn seen(&self, begun: &Begun, occasion: &Occasion, target: &Target) {
         if let (1, Some(message)) = (begun.attempt, occasion.trigger()) {
             self.delivery.boost(target, message, SEEN).await;
-        }
-    }
-}
-
-/// The plugin's words for the agent's outcome, and what the host adds.
-async fn formatted(
-    generation: &Generation,
-    reach: &Reach,
-    cause: &Cause,
-    report: Report,
-    asked: Option<SessionId>,
-    turn: &TurnId,
-) -> Answered {
-    meter::agent(&generation.bot.name, &report);
-    let verdict = face::verdict(&report.outcome);
-    let word = verdict.map_or_else(face::word, |_| "answered");
-    if let Some(trouble) = &report.cause {
-        tracing::warn!(outcome = word, cause = trouble, "the agent had trouble");
-    }
-    let outcome = match verdict {
-        Ok(text) => Outcome::Completed(Answer {
-            // What a plugin may put into one part, as most do.
-            text: bounded(text, TEXT_LIMIT).into_owned(),
-            turns: report.usage.turns,
-            cost_usd: report.usage.cost_usd,
-            memory_lost: report.memory_lost,
-            attributes: Vec::new(),
-        }),
-        Err(kind) => Outcome::Failed(Failure {
-            kind,
-            sentence: Face::Agent { kind, max_turns: generation.bot.max_turns }.sentence(turn),
-            attributes: Vec::new(),
-        }),
-    };
-    // With these two the conversation got somewhere, and goes on from there.
-    let end = match verdict {
-        Ok(_) | Err(FailureKind::TurnLimit | FailureKind::Budget) => End::Done,
-        Err(_) => End::Failed,
-    };
-    let mut answered = match generation.format_reply(reach, cause, &outcome).await {
-        Ok(formatted) => Answered { end, ..Answered::new(posts(&generation.bot, formatted), word) },
-        Err(error) => Answered::plugin_failed(&error, turn),
-    };
-    if report.memory_lost {
-        answered.parts.splice(..0, Outgoing::sentence(face::MEMORY_LOST));
-    }
-    let session = match report.session {
-        // A conversation that brings no answer is not kept for longer than it was: it may be what is in the way.
-        Some(session) if verdict.is_err() && asked == Some(session) => SessionChange::Keep,
-        Some(session) => SessionChange::Set(session, Timestamp::now().after(generation.bot.session_ttl)),
-        None if report.memory_lost => SessionChange::Forget,
-        None => SessionChange::Keep,
-    };
-    answered.with_agent(&report, session)
-}
-
-// === impl Answered ===
-
-impl Answered {
-    fn new(parts: Vec<Outgoing>, outcome: &'static str) -> Self {
-        let outcome = outcome.into();
-        Self { parts, outcome, end: End::Done, session: SessionChange::Keep, details: json!({}) }
-    }
-
-    /// No answer of its own: one sentence.
-    fn face(face: Face, turn: &TurnId, outcome: &'static str) -> Self {
-        Self { end: End::Failed, ..Self::new(Outgoing::sentence(&face.sentence(turn)), outcome) }
-    }
-
-    fn plugin_failed(error: &CallError, turn: &TurnId) -> Self {
-        tracing::error!(%error, "the plugin failed");
-        let mut answered = Self::face(Face::Plugin, turn, "plugin-failed");
-        answered.details["cause"] = json!(error.to_string());
-        answered
-    }
-
-    /// An earlier attempt got as far as the outbox, with what it knew.
-    fn resumed(verdict: Option<End>, recorded: Option<&str>) -> Self {
-        let mut answered = Self::new(Vec::new(), "resumed");
-        answered.end = verdict.unwrap_or(End::Done);
-        if let Some(Recorded { outcome, details }) =
-            recorded.and_then(|recorded| serde_json::from_str::<Recorded>(recorded).ok())
-            && details.is_object()
-        {
-            answered.outcome = outcome.into();
-            answered.details = details;
-        }
-        answered.details["resumed"] = json!(true);
-        answered
-    }
-
-    /// What a later attempt is to know.
-    fn recorded(&self) -> String {
-        let recorded = Recorded { outcome: self.outcome.to_string(), details: self.details.clone() };
-        // Strings and numbers; serialising them can't fail.
-        serde_json::to_string(&recorded).unwrap_or_default()
-    }
-
-    fn with(mut self, generation: &Generation) -> Self {
-        let plugin = &generation.plugin;
-        self.details["plugin"] = json!({
-            "name": plugin.name,
-            "version": plugin.version,
-            "hash": plugin.hash.to_string(),
-            "generation": generation.number,
-        });
-        self
-    }
-
-    fn with_agent(mut self, report: &Report, session: SessionChange) -> Self {
-        self.session = session;
-        let (usage, timings) = (&report.usage, &report.timings);
-        self.details["agent"] = json!({
-            "session": report.session,
-            "memory-lost": report.memory_lost,
-            "recovered": report.recovered,
-            "cause": report.cause,
-            "cost-usd": usage.cost_usd,
-            "turns": usage.turns,
-            "input-tokens": usage.input_tokens,
-            "output-tokens": usage.output_tokens,
-            "cache-read-tokens": usage.cache_read_tokens,
-            "cache-creation-tokens": usage.cache_creation_tokens,
-            "warm": report.is_warm,
-            "gate-ms": timings.gate.as_millis(),
-            "first-event-ms": timings.first_event.map(|time| time.as_millis()),
-            "total-ms": timings.total.as_millis(),
-        });
-        self
-    }
-
-    fn with_tools(mut self, tools: Option<&TurnTools>) -> Self {
-        if let Some(tools) = tools {
-            self.details["tool-calls"] = json!(tools.calls());
-        }
-        self
-    }
-
-    fn add(&mut self, delivered: &Delivered) {
-        if delivered.failed > 0 {
-            self.end = End::Failed;
-            self.outcome = "not-posted".into();
-        }
-        self.details["posted"] = json!(delivered.posted);
-        if delivered.uncertain + delivered.failed > 0 {
-            self.details["uncertain"] = json!(delivered.uncertain);
-            self.details["failed"] = json!(delivered.failed);
-            self.details["post-cause"] = json!(delivered.cause);
         }
     }
 }
@@ -606,30 +402,6 @@ fn request(begun: &Begun, bot: &Bot, room: RoomId, prompt: Prompt) -> agent::Req
         watch: None,
         interrupt: CancellationToken::new(),
     }
-}
-
-/// Today, in days since 1970, UTC.
-fn today() -> i64 {
-    Timestamp::now().0.div_euclid(DAY)
-}
-
-/// What the parts of an answer become on their way to the room.
-fn posts(bot: &Bot, parts: Vec<Part>) -> Vec<Outgoing> {
-    let mut posts = Vec::new();
-    for part in parts {
-        let attached = match (&part, bot.attach_over) {
-            (Part::Markdown(text), Some(over)) => attach(text, over),
-            _ => None,
-        };
-        match attached {
-            Some((text, files)) => {
-                posts.extend(Part::Markdown(text).into_posts());
-                posts.extend(files);
-            }
-            None => posts.extend(part.into_posts()),
-        }
-    }
-    posts
 }
 
 fn planned(contents: Vec<String>) -> Vec<OutboxPart> {
