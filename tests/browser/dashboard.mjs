@@ -53,6 +53,13 @@ const scenes = {
     await resume.press("Enter");
     await card(page, "echo").getByText("live", { exact: true }).waitFor();
 
+    // What runs is stopped, and everything read again.
+    await row(page, "answering for").getByRole("button", { name: /Stop assistant/ }).click();
+    await page.getByRole("status").getByText("is stopped").waitFor();
+    await page.getByText("Nothing waits, and nobody is being answered.").waitFor();
+    await page.getByRole("button", { name: "Reload bots.toml and the plugins" }).click();
+    await page.getByRole("status").getByText("What ran before runs on for: absent.").waitFor();
+
     // Turns: found, followed, read.
     await go(page, "Turns");
     await row(page, "answered").first().waitFor();
@@ -84,9 +91,9 @@ const scenes = {
 
     // Conversations.
     await go(page, "Conversations");
-    await row(page, "assistant").getByRole("button", { name: /Forget/ }).click();
+    await page.getByRole("button", { name: `Forget the conversation of assistant in room ${stage.room}`, exact: true }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Forget" }).click();
-    await page.getByText("No conversation is remembered.").waitFor();
+    await page.waitForFunction(() => document.querySelectorAll("tbody tr").length === 1);
     await go(page, "Costs");
     await row(page, "assistant").waitFor();
     assert.deepEqual(page.faults, []);
@@ -129,7 +136,7 @@ const scenes = {
     let seen = "";
     for (const address of await links.evaluateAll((all) => all.map((link) => link.href))) {
       await page.goto(address);
-      await page.getByRole("heading", { name: "Tool calls" }).waitFor();
+      await page.getByRole("heading", { name: `Turn ${address.split("/").at(-1)}`, exact: true }).waitFor();
       seen += await page.locator("main").innerText();
     }
     for (const number of [1, 2, 3]) assert.ok(seen.includes(`window.broken=${number}`), `${number} is shown as text:\n${seen}`);
@@ -158,8 +165,8 @@ const scenes = {
       ["dark", { colorScheme: "dark" }],
       ["phone", { colorScheme: "light", viewport: { width: 390, height: 844 }, deviceScaleFactor: 2 }],
     ]) {
-      // The judge runs in the page, which would not let it.
-      const page = await open("", { ...options, bypassCSP: true });
+      // The judge runs in the page, which would not let it; and a colour that is still changing is none to be judged.
+      const page = await open("", { ...options, bypassCSP: true, reducedMotion: "reduce" });
       for (const [path, heading] of pages) {
         await page.goto(stage.url + path);
         await page.getByRole("heading", { name: heading }).waitFor();

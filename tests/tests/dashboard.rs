@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use hearth::playground::{Fault, Options};
+use hearth::playground::{Fault, Features, Options};
 use hearth_tests::{
     binary,
     world::{World, demo_agent},
@@ -23,8 +23,12 @@ const BOTS: &str = "[bots.echo]\nplugin = \"echo\"\n[bots.assistant]\nplugin = \
     [bots.absent]\nplugin = \"no-such-plugin\"\n";
 
 async fn observed(host_keys: &str) -> World {
+    observed_at(host_keys, Options::default()).await
+}
+
+async fn observed_at(host_keys: &str, campfire: Options) -> World {
     let toml = format!("[host]\nadmin = \"127.0.0.1:0\"\n{host_keys}{}{BOTS}", demo_agent());
-    World::with(&toml, Options::default()).await
+    World::with(&toml, campfire).await
 }
 
 /// Where pictures of the pages go, to be looked at; they stay after the test.
@@ -63,8 +67,9 @@ async fn play(scene: &str, world: &World, pictures: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bots_and_turns_are_seen_and_paused_searched_and_put_back() {
-    let world = observed("").await;
+async fn bots_and_turns_are_seen_and_paused_searched_stopped_and_put_back() {
+    // Where rooms have no history, it stays unknown whether a post is there.
+    let world = observed_at("", Options { features: Features::oldest(), ..Options::default() }).await;
     let room = world.room("assistant");
     world.ask(world.room("echo"), "hello").await;
     world.ask(room, r#"demo:tool remember {"subject":"lunch","note":"pizza"}"#).await;
@@ -72,10 +77,13 @@ async fn bots_and_turns_are_seen_and_paused_searched_and_put_back() {
     world.playground.inject(Fault::ErrorAfterStoring(500), 1);
     world.ask(room, "is this there?").await;
     world.drained().await;
+    let (you, shared) = (world.playground.you(), world.playground.shared_room());
+    world.playground.say(you, shared, "@assistant demo:slow=3600000").unwrap();
     play("operate", &world, &pictures()).await;
     // The scene put the failed message back, and had the uncertain answer posted anyway.
     world.drained().await;
     assert_eq!(world.answers(room).iter().filter(|answer| answer.contains("is this there?")).count(), 2);
+    assert!(world.answers(shared)[0].starts_with("I was stopped."), "{:?}", world.answers(shared));
     assert!(!world.answers(world.room("echo")).iter().any(|answer| answer.contains("paused")));
 }
 

@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, process::Stdio};
 
-use hearth::playground::{Fault, Options};
+use hearth::playground::{Fault, Features, Options};
 use hearth_tests::{
     binary,
     world::{PATIENCE, World, demo_agent},
@@ -20,7 +20,8 @@ async fn observed(host_keys: &str, assistant: &str) -> (World, SocketAddr) {
         "[bots.echo]\nplugin = \"echo\"\n[bots.{assistant}]\nplugin = \"assistant\"\ngrants = [\"kv\"]\n"
     );
     let toml = format!("[host]\nadmin = \"127.0.0.1:0\"\n{host_keys}{}{bots}", demo_agent());
-    let world = World::with(&toml, Options::default()).await;
+    // Where rooms have no history, it stays unknown whether a post is there.
+    let world = World::with(&toml, Options { features: Features::oldest(), ..Options::default() }).await;
     let admin = world.admin.unwrap();
     (world, admin)
 }

@@ -54,6 +54,8 @@ struct BotState {
     generation: Option<GenerationState>,
     /// Why the newest content of its plugin file does not run.
     trouble: Option<String>,
+    /// Contents that failed again and again, and are not loaded.
+    quarantined: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -160,6 +162,7 @@ impl BotState {
             name: bot.name.clone(),
             model: bot.model.clone(),
             trouble: refused.map(|refused| refused.cause.clone()),
+            quarantined: status.map(|status| status.quarantined.clone()).unwrap_or_default(),
             generation: running.map(|running| GenerationState {
                 number: running.generation,
                 loaded_at: running.since,

@@ -18,6 +18,7 @@
 //! | GET | `/status` | [`Now`] |
 //! | POST | `/reload` | [`Reloaded`](crate::reload::Reloaded) |
 //! | DELETE | `/quarantine/<bot>` | [`Lifted`] |
+//! | DELETE | `/running/<bot>/<room>` | [`Stopped`] |
 //!
 //! What goes wrong is a [`Refusal`]: 404 no such bot · 409 the event can't be put back, or no host runs · 503 the store
 //! failed.
@@ -37,7 +38,7 @@ use axum::{
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    running::{BotNow, Lifted, Now, Running},
+    running::{BotNow, Lifted, Now, Running, Stopped},
     socket::{AskError, Socket, ask, socket_path},
 };
 use crate::{

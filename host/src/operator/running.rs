@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Operator, OperatorError};
 use crate::{
-    id::BotName,
+    id::{BotName, LaneKey, RoomId},
     lane::Lanes,
     reload::{BotStatus, ConfigStatus, Reloaded, Reloader},
     store::Pause,
@@ -59,11 +59,20 @@ pub struct Lifted {
     pub lifted: Vec<String>,
 }
 
+/// What became of a bot's work in a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Stopped {
+    /// Whether there was any to stop.
+    pub stopped: bool,
+}
+
 pub(super) fn router() -> Router<Operator> {
     Router::new()
         .route("/status", get(status))
         .route("/reload", post(reload))
         .route("/quarantine/{bot}", delete(lift))
+        .route("/running/{bot}/{room}", delete(stop))
 }
 
 async fn status(State(operator): State<Operator>) -> Result<Json<Now>, OperatorError> {
@@ -101,6 +110,16 @@ async fn lift(
     })?;
     tracing::info!(%bot, ?lifted, "the operator lifted a quarantine");
     Ok(Json(Lifted { lifted }))
+}
+
+async fn stop(
+    State(operator): State<Operator>,
+    Path((bot, room)): Path<(BotName, RoomId)>,
+) -> Result<Json<Stopped>, OperatorError> {
+    let lane = LaneKey { bot, room };
+    let stopped = operator.running()?.lanes.interrupt(&lane);
+    tracing::info!(%lane, stopped, "the operator stopped what a bot was doing");
+    Ok(Json(Stopped { stopped }))
 }
 
 impl Operator {

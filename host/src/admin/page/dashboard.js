@@ -96,6 +96,26 @@ function pauseButton(bot, number, paused) {
     : act(`pause-${bot}-${number}`, "Pause", async () => { await ask("PUT", scoped("pauses", bot, number)); return `${where} is paused: it takes messages and answers none.`; }, { name: `Pause ${where}` });
 }
 
+function stopButton(lane) {
+  const where = `${lane.bot} in ${room(lane.room)}`;
+  return act(`stop-${lane.bot}-${lane.room}`, "Stop", async () => {
+    const { stopped } = await ask("DELETE", `/api/running/${encodeURIComponent(lane.bot)}/${encodeURIComponent(lane.room)}`);
+    return stopped ? `${where} is stopped.` : `${where} was done already.`;
+  }, { name: `Stop ${where}` });
+}
+
+const reloadButton = () => act("reload", "Reload", async () => {
+  const { config, bots } = await ask("POST", "/api/reload");
+  const kept = Object.entries(bots).filter(([, outcome]) => outcome.refused !== undefined).map(([bot]) => bot);
+  if (config !== null) throw new Error(`bots.toml has a mistake, and what ran runs on: ${config}`);
+  return kept.length === 0 ? "bots.toml and the plugins were read again." : `What ran before runs on for: ${kept.join(", ")}.`;
+}, { name: "Reload bots.toml and the plugins" });
+
+const liftButton = (bot) => act(`lift-${bot}`, "Let it run again", async () => {
+  await ask("DELETE", `/api/quarantine/${encodeURIComponent(bot)}`);
+  return `What ${bot} failed with may run again.`;
+}, { name: `Let it run again: the code that ${bot} failed with` });
+
 // === Pages ===
 
 const outcomePill = (outcome) => pill(WELL.includes(outcome) ? "well" : ["turn-limit", "budget"].includes(outcome) ? "warn" : "bad", outcome);
@@ -111,6 +131,7 @@ async function nowPage() {
     title("Bots"),
     overview.bots.length === 0 ? make("p", { class: "empty" }, "There is no bot.")
       : make("ul", { class: "cards" }, overview.bots.map((bot) => botCard(bot, overview.pauses))),
+    make("p", {}, reloadButton()),
     title("At work"),
     table("Lanes with work", [
       ["Bot", (lane) => lane.bot],
@@ -118,7 +139,7 @@ async function nowPage() {
       ["State", (lane) => laneState(lane, overview.pauses)],
       ["Unanswered", (lane) => count(lane.unfinished), "number"],
       ["Oldest", (lane) => ago(lane.oldest)],
-      ["", (lane) => pauseButton(lane.bot, lane.room, isPaused(overview.pauses, lane.bot, lane.room)), "acts"],
+      ["", (lane) => make("div", { class: "buttons" }, lane["running-since"] === null ? null : stopButton(lane), pauseButton(lane.bot, lane.room, isPaused(overview.pauses, lane.bot, lane.room))), "acts"],
     ], overview.lanes, "Nothing waits, and nobody is being answered."),
     pausedRooms(overview.pauses),
     make("p", { class: "soft small" }, `Hearth ${overview.version}, up since `, moment(overview["started-at"]), "."),
@@ -162,6 +183,7 @@ function botCard(bot, pauses) {
     bot.model === null ? null : make("p", { class: "soft small" }, `Model ${bot.model}`),
     pause ? make("p", { class: "soft small" }, "Paused ", ago(pause.since), "; messages wait.") : null,
     bot.trouble === null ? null : make("p", { class: "note" }, runs === null ? "The plugin can't be loaded: " : "The newest build can't be loaded, the one before runs on: ", bot.trouble),
+    bot.quarantined.length === 0 ? null : make("p", { class: "note" }, "Taken back, since it failed again and again: ", bot.quarantined.map((hash) => [code(hash), " "]).flat(), liftButton(bot.name)),
     make("div", { class: "buttons" }, pauseButton(bot.name, null, Boolean(pause)),
       make("a", { href: `#/turns?bot=${encodeURIComponent(bot.name)}` }, "Turns")));
 }
