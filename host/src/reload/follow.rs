@@ -1,7 +1,8 @@
 //! What is to be done about a file, from how it looks and when.
 //!
 //! A file is read once it holds still for [`SETTLED`]. One that is not right may still be on its way; it is complained about
-//! once it has held still for [`GIVEN_UP`], and once per content.
+//! once it has held still for [`GIVEN_UP`], and once per content. It is tried again after growing pauses ([`RESTS`]): what
+//! was in the way may not have been its own fault.
 
 use std::{
     os::unix::fs::MetadataExt,
@@ -17,6 +18,10 @@ use crate::plugin::ContentHash;
 pub(super) const SETTLED: Duration = Duration::from_millis(30);
 /// How long a file that is not right has to stay as it is before that is said.
 pub(super) const GIVEN_UP: Duration = Duration::from_secs(1);
+
+/// The first and the longest pause before what was refused is tried again as it is. A full disk or a lack of memory passes;
+/// where it is the content, trying costs a compilation.
+const RESTS: (Duration, Duration) = (Duration::from_secs(10), Duration::from_hours(1));
 
 /// Why a content can't be loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +59,8 @@ pub(super) struct Followed<S> {
     state: State,
     /// What was complained about last.
     told: Option<Refusal>,
+    /// How long it rests when it is refused the next time.
+    rest: Duration,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -62,6 +69,8 @@ enum State {
     Changed,
     /// It was tried, and can't be loaded as it is. It may be on its way still.
     Refused(Refusal),
+    /// It was refused and complained about; then it is tried again.
+    Resting(Instant),
     /// There is nothing to do about it until it changes.
     Settled,
 }
@@ -78,28 +87,27 @@ impl<S: PartialEq> Followed<S> {
     /// Of a file that was read as it is, if it is `settled`.
     pub(super) fn new(stamp: S, now: Instant, settled: bool) -> Self {
         let state = if settled { State::Settled } else { State::Changed };
-        Self { stamp, since: now, state, told: None }
+        Self { stamp, since: now, state, told: None, rest: RESTS.0 }
     }
 
     /// The file is to be read again now, changed or not.
     pub(super) fn again(&mut self, now: Instant) {
         (self.since, self.state) = (now.checked_sub(SETTLED).unwrap_or(now), State::Changed);
+        self.rest = RESTS.0;
     }
 
     pub(super) fn see(&mut self, stamp: S, now: Instant) -> Step {
         if stamp != self.stamp {
             (self.stamp, self.since, self.state) = (stamp, now, State::Changed);
+            self.rest = RESTS.0;
         }
         if self.due().is_none_or(|due| now < due) {
             return Step::Wait;
         }
         match std::mem::replace(&mut self.state, State::Settled) {
-            State::Changed => Step::Load,
-            State::Refused(refusal) if self.told.as_ref() != Some(&refusal) => {
-                self.told = Some(refusal.clone());
-                Step::Complain(refusal)
-            }
-            State::Refused(_) | State::Settled => Step::Wait,
+            State::Changed | State::Resting(_) => Step::Load,
+            State::Refused(refusal) => self.refuse(refusal, now).map_or(Step::Wait, Step::Complain),
+            State::Settled => Step::Wait,
         }
     }
 
@@ -109,10 +117,16 @@ impl<S: PartialEq> Followed<S> {
     }
 
     /// Why it can't be used, if that was not said yet; it is now.
-    pub(super) fn give_up(&mut self) -> Option<Refusal> {
+    pub(super) fn give_up(&mut self, now: Instant) -> Option<Refusal> {
         let State::Refused(refusal) = &self.state else { return None };
         let refusal = refusal.clone();
-        self.state = State::Settled;
+        self.refuse(refusal, now)
+    }
+
+    /// Lets it rest; gives the refusal back if it was not said yet.
+    fn refuse(&mut self, refusal: Refusal, now: Instant) -> Option<Refusal> {
+        self.state = State::Resting(now + self.rest);
+        self.rest = (self.rest * 2).min(RESTS.1);
         let is_new = self.told.as_ref() != Some(&refusal);
         self.told = Some(refusal.clone());
         is_new.then_some(refusal)
@@ -133,6 +147,7 @@ impl<S: PartialEq> Followed<S> {
         match self.state {
             State::Changed => Some(self.since + SETTLED),
             State::Refused(_) => Some(self.since + GIVEN_UP),
+            State::Resting(until) => Some(until),
             State::Settled => None,
         }
     }
@@ -192,8 +207,34 @@ mod tests {
             assert_eq!(file.see(seen, touched + SETTLED), Step::Load);
             file.tried(Err(refusal("broken")));
             assert_eq!(file.see(seen, touched + GIVEN_UP), expected);
-            assert_eq!(file.due(), None);
+            assert_eq!(file.due(), Some(touched + GIVEN_UP + RESTS.0));
         }
+    }
+
+    #[test]
+    fn what_was_refused_is_tried_again_ever_more_rarely_until_it_changes() {
+        let start = Instant::now();
+        let mut file = Followed::new(stamp(1), start, false);
+        let (mut now, mut rest) = (start + GIVEN_UP, RESTS.0);
+        assert_eq!(file.see(stamp(1), now), Step::Load);
+        for round in 0..12 {
+            file.tried(Err(refusal("no room")));
+            let told = file.see(stamp(1), now);
+            assert_eq!(matches!(told, Step::Complain(_)), round == 0, "{told:?}");
+            assert_eq!(file.see(stamp(1), now + rest - SETTLED), Step::Wait);
+            now += rest;
+            assert_eq!(file.see(stamp(1), now), Step::Load);
+            rest = (rest * 2).min(RESTS.1);
+        }
+        assert_eq!(rest, RESTS.1);
+        file.tried(Err(refusal("no room")));
+        file.see(stamp(1), now);
+        file.see(stamp(2), now);
+        assert_eq!(file.see(stamp(2), now + SETTLED), Step::Load);
+        file.tried(Err(refusal("no room")));
+        file.see(stamp(2), now + GIVEN_UP);
+        assert_eq!(file.due(), Some(now + GIVEN_UP + RESTS.0), "it is another one");
+        file.tried(Ok(()));
     }
 
     #[test]

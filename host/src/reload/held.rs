@@ -200,7 +200,7 @@ impl Held {
 
     /// The same without waiting for the file to change once more.
     pub(super) fn complain_now(&mut self, roster: &Roster) {
-        if let Some(refusal) = self.file.give_up() {
+        if let Some(refusal) = self.file.give_up(Instant::now()) {
             self.complain(roster, refusal);
         }
     }

@@ -283,7 +283,7 @@ impl Reload {
         let read = self.read_config(true).await;
         let config = read.as_ref().err().map(|refusal| refusal.cause.clone());
         self.deployment.followed.tried(read);
-        if let Some(refusal) = self.deployment.followed.give_up() {
+        if let Some(refusal) = self.deployment.followed.give_up(Instant::now()) {
             self.deployment.complain(&refusal);
         }
         let mut bots = self.load_now().await;
