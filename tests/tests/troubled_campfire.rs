@@ -145,7 +145,9 @@ async fn answers_wait_for_a_campfire_that_is_away_even_over_a_restart() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_conversation_that_is_gone_is_told_to_the_room() {
-    let world = World::new(BOTS).await;
+    // A process that waits would remember.
+    let toml = format!("{}[agent.warm]\nprocesses = 0\n{BOTS}", demo_agent());
+    let world = World::with(&toml, Options::default()).await;
     let room = world.room("assistant");
     world.ask(room, "my name is Zelda").await;
     world.drained().await;
