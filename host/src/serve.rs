@@ -15,7 +15,7 @@ use std::{
 use tokio::{
     net::TcpListener,
     sync::{Notify, mpsc},
-    time::{Instant, timeout},
+    time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -43,8 +43,6 @@ const SWEEP_PAUSE: Duration = Duration::from_mins(1);
 const COMPILED: &str = "compiled";
 /// How long another process may have the store at the start: a host that is about to end, or an operator's command.
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
-/// The pause before the store is tried again.
-const STORE_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long the first turns wait for what was missed before the start, which is older than what comes from now on.
 const MISSED_PATIENCE: Duration = Duration::from_secs(5);
@@ -103,7 +101,7 @@ impl Hearth {
     pub async fn start(config: Config) -> Result<Self, ServeError> {
         own_folder(&config.host.data_dir)?;
         let StoreLocation::Sqlite(path) = &config.store;
-        let store: Arc<dyn Store> = Arc::new(open(path).await?);
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open_within(path, STORE_PATIENCE).await?);
         let operator = operator_socket(&config.host.data_dir);
         let agents = Arc::new(Runner::new(config.agent.clone(), config.host.data_dir.clone())?);
         let loader = Loader::new().map_err(ServeError::Engine)?;
@@ -295,19 +293,6 @@ impl Hearth {
         };
         let running = Running { lanes: self.lanes.clone(), reloader: self.reloader.clone() };
         Operator { store: Arc::clone(&self.store), running: Some(running), bots: Arc::new(names) }
-    }
-}
-
-/// Opens the store, waiting a little for another process to leave it.
-async fn open(path: &Path) -> Result<SqliteStore, StoreError> {
-    let deadline = Instant::now() + STORE_PATIENCE;
-    loop {
-        match SqliteStore::open(path) {
-            Err(StoreError::InUse { .. }) if Instant::now() < deadline => {
-                tokio::time::sleep(STORE_PAUSE).await;
-            }
-            opened => return opened,
-        }
     }
 }
 

@@ -259,15 +259,15 @@ impl World {
     /// The journal, newest first. Ends the host: its store is its own while it runs.
     pub async fn journal(mut self, bot: &str) -> Vec<JournalRow> {
         self.stop().await;
-        let store = self.store();
+        let store = self.store().await;
         store.journal(Some(&BotName::from(bot)), 1000).await.expect("the journal can be read")
     }
 
     /// The store of a host that does not run.
-    pub fn store(&self) -> SqliteStore {
+    pub async fn store(&self) -> SqliteStore {
         assert!(self.host.is_none(), "the host runs, and its store is its own");
         let hearth::config::StoreLocation::Sqlite(path) = &self.config.store;
-        SqliteStore::open(path).expect("the store opens")
+        SqliteStore::open_within(path, PATIENCE).await.expect("the store opens")
     }
 
     /// The lane of the bot in its direct room.

@@ -87,7 +87,7 @@ async fn each_misdeed_is_one_sentence_in_the_room_and_a_cause_in_the_journal() {
     }
 
     world.stop().await;
-    let store = world.store();
+    let store = world.store().await;
     for bot in ["hostile", "roomy", "tables"] {
         let journal = store.journal(Some(&bot.into()), 1000).await.unwrap();
         let misdeeds = MISDEEDS.iter().filter(|(whose, ..)| *whose == bot);

@@ -98,7 +98,7 @@ async fn a_timer_outlives_the_host_and_comes_late_rather_than_never() {
     let room = world.room("timely");
     assert_eq!(world.ask(room, "set tea 3600000 is ready").await.plain, "set");
     world.stop().await;
-    let store = world.store();
+    let store = world.store().await;
     let lane = world.lane("timely");
     let timer = store.timers(&lane).await.unwrap().remove(0);
     // An hour goes by.
@@ -151,7 +151,7 @@ async fn an_operators_time_that_was_missed_is_made_up_for_once() {
     world.stop().await;
     // What is settled never goes back, so this is another store.
     std::fs::remove_file(world.config.host.data_dir.join("hearth.db")).unwrap();
-    let store = world.store();
+    let store = world.store().await;
     // As if the host had been down for five hours.
     let key = CronKey { bot: BotName::from("timely"), name: "hourly".into() };
     store.settle_cron(&key, Timestamp::now().before(Duration::from_hours(5))).await.unwrap();

@@ -104,7 +104,7 @@ async fn world() -> World {
 async fn journal(mut world: World) -> (JournalRow, Vec<ToolCallRow>) {
     tokio::time::timeout(PATIENCE, world.lanes().drained()).await.unwrap();
     world.stop().await;
-    let store = world.store();
+    let store = world.store().await;
     let row = store.journal(None, 1).await.unwrap().remove(0);
     let calls = store.tool_calls(&row.turn).await.unwrap();
     (row, calls)

@@ -188,7 +188,7 @@ async fn an_event_that_brought_the_host_down_three_times_is_given_up_with_a_sent
     let mut world = World::new(BOTS).await;
     let (room, lane) = (world.room("echo"), world.lane("echo"));
     world.stop().await;
-    let store = world.store();
+    let store = world.store().await;
     let payload = format!(
         r#"{{"kind":"message","user":{{"id":1,"name":"You"}},"room":{{"id":{room},"name":null}},"message":{{"id":5,"text":"boom","html":null}}}}"#
     );

@@ -38,6 +38,7 @@ mod writer;
 use std::{
     path::Path,
     sync::{Arc, atomic::AtomicU64},
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
@@ -57,6 +58,9 @@ use crate::id::{BotName, EventId, HostId, LaneKey, MessageId, Timestamp, TurnId}
 
 /// How many calls may wait for the writer, and as many for the reader; further ones wait for a place.
 const QUEUE: usize = 1024;
+
+/// The pause before a store that another process has is tried again.
+const IN_USE_PAUSE: Duration = Duration::from_millis(100);
 
 /// A store in one SQLite file.
 ///
@@ -86,6 +90,22 @@ impl SqliteStore {
             }
         })?;
         Ok(Self { reader, writer, commits })
+    }
+
+    /// The same, waiting up to `patience` for whoever has the store to leave it.
+    ///
+    /// # Errors
+    /// Those of [`SqliteStore::open`].
+    pub async fn open_within(path: &Path, patience: Duration) -> Result<Self, StoreError> {
+        let deadline = Instant::now() + patience;
+        loop {
+            match Self::open(path) {
+                Err(StoreError::InUse { .. }) if Instant::now() < deadline => {
+                    tokio::time::sleep(IN_USE_PAUSE).await;
+                }
+                opened => return opened,
+            }
+        }
     }
 
     /// How many transactions were committed since it was opened: fewer than writes, if these are gathered well.

@@ -23,12 +23,16 @@ const STATEMENTS: usize = 64;
 /// A database that is ready.
 pub(super) struct Opened {
     /// Whoever has it has the database to himself.
-    pub(super) lock: File,
+    pub(super) lock: Lock,
     /// The connection that writes.
     pub(super) write: Connection,
     /// A connection that can only read.
     pub(super) read: Connection,
 }
+
+/// A store's lock. It is given up by name, since closing the file is not enough: a process that was started meanwhile and
+/// is not yet the program it is to be has the file open too.
+pub(super) struct Lock(File);
 
 /// Opens the file, making it and its folder if need be.
 pub(super) fn open(path: &Path) -> Result<Opened, StoreError> {
@@ -36,7 +40,7 @@ pub(super) fn open(path: &Path) -> Result<Opened, StoreError> {
         StoreError::Unavailable(format!("{}: {cause}", path.display()).into())
     };
     let path = make(path).map_err(|error| cannot(&error))?;
-    let lock = lock(&path).map_err(|error| match error.kind() {
+    let lock = Lock::take(&path).map_err(|error| match error.kind() {
         io::ErrorKind::WouldBlock => StoreError::InUse { path: path.display().to_string() },
         _ => cannot(&error),
     })?;
@@ -62,16 +66,6 @@ fn make(path: &Path) -> io::Result<PathBuf> {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => fs::canonicalize(path),
     }
-}
-
-/// The lock ends with the file's last handle, so with the process at the latest. Its file stays: a name that comes and
-/// goes could be locked twice.
-fn lock(database: &Path) -> io::Result<File> {
-    let mut name = database.as_os_str().to_owned();
-    name.push(".lock");
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(name)?;
-    rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
-    Ok(file)
 }
 
 fn prepare_writing(path: &Path) -> Result<Connection, StoreError> {
@@ -107,4 +101,42 @@ pub(super) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Store
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
+}
+
+// === impl Lock ===
+
+impl Lock {
+    /// It ends with the process at the latest. Its file stays: a name that comes and goes could be locked twice.
+    fn take(database: &Path) -> io::Result<Self> {
+        let mut name = database.as_os_str().to_owned();
+        name.push(".lock");
+        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(name)?;
+        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+        Ok(Self(file))
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if let Err(error) = rustix::fs::flock(&self.0, FlockOperation::Unlock) {
+            tracing::warn!(%error, "the store's lock is kept until its file is closed");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_was_given_up_is_free_though_a_child_still_has_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("hearth.db");
+        let lock = Lock::take(&database).unwrap();
+        let inherited = lock.0.try_clone().unwrap();
+        assert_eq!(Lock::take(&database).err().unwrap().kind(), io::ErrorKind::WouldBlock);
+        drop(lock);
+        assert!(Lock::take(&database).is_ok());
+        drop(inherited);
+    }
 }

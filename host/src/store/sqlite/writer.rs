@@ -19,7 +19,6 @@
 //! an older state; while a backup does, writes fail, and at once, so that the callers need not wait to hear it.
 
 use std::{
-    fs::File,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -31,6 +30,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::{
     StoreError,
+    file::Lock,
     worker::{Jobs, Reply, Worker},
 };
 
@@ -76,7 +76,7 @@ pub(super) fn operation<T: Send + 'static>(
 /// Starts the thread. It holds `lock` until its connection is closed, and counts transactions in `commits`.
 pub(super) fn start(
     connection: Connection,
-    lock: File,
+    lock: Lock,
     capacity: usize,
     commits: Arc<AtomicU64>,
 ) -> Result<Worker<Box<dyn Operation>>, StoreError> {
