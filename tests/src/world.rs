@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::binary;
 
 /// How long anything may take that ought to happen. Long, since machines are slow at times; no test waits for it.
-pub const PATIENCE: Duration = Duration::from_mins(1);
+pub const PATIENCE: Duration = Duration::from_mins(3);
 
 /// The `[agent]` of a deployment that the demo agent answers.
 pub fn demo_agent() -> String {

@@ -20,6 +20,8 @@ use crate::{outside::Outside, world::PATIENCE};
 const STILLNESS: Duration = PATIENCE.saturating_mul(3);
 /// How often what failed is put back.
 const ROUNDS: u32 = 12;
+/// How often is looked whether the last process has gone; nobody tells, since it is not our child.
+const LOOK: Duration = Duration::from_millis(20);
 /// How many failures can be listed.
 const LISTED: usize = 1_000;
 
@@ -180,7 +182,14 @@ pub(super) fn judge(
 /// If there is something.
 pub(super) async fn nothing_left(outside: &Outside) -> Result<(), Fault> {
     let mut faults = String::new();
-    for process in processes_of(outside.folder()) {
+    // A host's guard goes after its host, once it has seen that nothing is left to do.
+    let deadline = Instant::now() + PATIENCE;
+    let mut left = processes_of(outside.folder());
+    while !left.is_empty() && Instant::now() < deadline {
+        tokio::time::sleep(LOOK).await;
+        left = processes_of(outside.folder());
+    }
+    for process in left {
         fault(&mut faults, format_args!("a process still runs: {process}"));
     }
     for folder in outside.temporary() {
