@@ -176,7 +176,7 @@ impl Outside {
         // A log that nobody reads would hold the host up.
         tokio::spawn(async move {
             while let Ok(Some(line)) = log.next_line().await {
-                if line.contains(r#""message":"loaded""#) {
+                if line.contains(r#""message":"loaded;"#) {
                     loaded.fetch_add(1, Ordering::Relaxed);
                 }
                 // The folder may be gone already.

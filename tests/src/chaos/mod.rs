@@ -2,7 +2,7 @@
 //! every number that was acknowledged is answered once, in order, and nothing is left running.
 //!
 //! The choices are those of a seed, which is printed at the start and with every failure. `HEARTH_CHAOS_SEED` gives it
-//! back, `HEARTH_CHAOS_SECONDS` makes the run longer or shorter. How the choices meet depends on the machine, so the same
+//! back, `HEARTH_CHAOS_SECONDS` makes a run longer or shorter. How the choices meet depends on the machine, so the same
 //! seed makes the same trouble, and not quite the same run.
 //!
 //! Some troubles end a turn without an answer, by design: a Campfire that refuses the bot's key, an agent that is killed,
@@ -29,7 +29,7 @@ use crate::{clock::Clock, outside::Outside, world::PATIENCE};
 /// What is tried.
 #[derive(Debug, Clone, Copy)]
 pub struct Profile {
-    /// For how long numbers are said, unless `HEARTH_CHAOS_SECONDS` says something else.
+    /// For how long numbers are said, in seconds.
     pub seconds: u64,
     /// Whose rooms these are: two for each time a bot is named.
     pub bots: &'static [&'static str],
@@ -55,15 +55,23 @@ const CAMPFIRE: &str = "timeout = \"2s\"";
 /// A lane holds whatever a slow machine makes wait.
 const HOST: &str = "queue-limit = 10000\nshutdown-grace = \"20s\"";
 
+/// For how long a run is that may be long: `HEARTH_CHAOS_SECONDS`, or this.
+///
+/// # Panics
+/// If that is no number.
+#[must_use]
+pub fn seconds_or(usual: u64) -> u64 {
+    std::env::var("HEARTH_CHAOS_SECONDS")
+        .map_or(usual, |given| given.parse().expect("HEARTH_CHAOS_SECONDS is a number"))
+}
+
 /// Runs a profile.
 ///
 /// # Panics
 /// If something does not hold; the message has the seed.
 pub async fn run(profile: Profile) {
     let seed = chance::seed();
-    let seconds =
-        std::env::var("HEARTH_CHAOS_SECONDS").ok().map(|given| given.parse().expect("seconds are a number"));
-    let time = Duration::from_secs(seconds.unwrap_or(profile.seconds));
+    let time = Duration::from_secs(profile.seconds);
     print(&format!("HEARTH_CHAOS_SEED={seed}, for {time:?}"));
     let options =
         Options { webhook_read_timeout: PATIENCE, features: profile.features, ..Options::default() };
@@ -112,6 +120,11 @@ impl Chaos {
         }
 
         let (mut tally, listed) = settle(&self.outside, &record, profile).await?;
+        if !self.outside.has_loaded() {
+            return Err(Fault(
+                "it was not seen that plugins were loaded, which most troubles wait for".into(),
+            ));
+        }
         let status = self.outside.end(Signal::TERM).await;
         if !status.success() {
             return Err(Fault(format!("the host ended badly: {status}")));
