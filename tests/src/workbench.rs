@@ -69,6 +69,7 @@ impl Workbench {
             target: Some(target),
             trigger: Some(MessageId(1)),
             received_at: Timestamp::now(),
+            tracer: None,
         };
         Ok(Self { generation, reach, stage, _folder: folder })
     }

@@ -13,6 +13,7 @@ use axum::{
 use hearth::{
     id::RoomId,
     playground::{Features, Message, Options},
+    store::{Insight, Store},
 };
 use hearth_tests::{
     binary,
@@ -228,13 +229,25 @@ async fn one_message_tells_what_is_done_shows_what_is_there_and_becomes_the_answ
 #[tokio::test(flavor = "multi_thread")]
 async fn the_agent_asks_who_is_on_call() {
     let service = Service::begin(0).await;
-    let world = World::new(&service.bot(SECRET)).await;
+    let mut world = World::new(&service.bot(SECRET)).await;
     let room = world.room("oncall");
     let told = world.ask(room, r#"please demo:tool who_is_on_call {"team": "web"}"#).await.plain;
     assert!(told.contains("Ann | Bea") && told.contains("2100-01-01T08:00:00+00:00"), "{told}");
     assert!(!told.contains("database"), "{told}");
     let told = world.ask(room, r#"please demo:tool who_is_on_call {"team": "kitchen"}"#).await.plain;
     assert!(told.contains("not-found: There is no such team. The teams are: web, database."), "{told}");
+
+    // It is kept what was asked and answered, and not what the host put into the request.
+    world.drained().await;
+    world.stop().await;
+    let store = world.store().await;
+    let first = store.journal(None, 10).await.unwrap().pop().unwrap();
+    let trace = store.trace(&first.turn).await.unwrap().unwrap();
+    assert!(
+        trace.contains("http.send") && trace.contains("/api/schedule") && trace.contains("Ann | Bea"),
+        "{trace}"
+    );
+    assert!(!trace.contains("hush"), "{trace}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

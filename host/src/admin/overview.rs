@@ -3,8 +3,6 @@
 //! | | answer |
 //! |---|---|
 //! | `GET /api/overview` | [`Overview`] |
-//! | `GET /api/turns?bot=&room=&outcome=&text=&before=&limit=` | [`JournalRow`]s |
-//! | `GET /api/turns/<turn>` | [`Told`], or 404 |
 //! | `GET /api/hours?since=` | [`Hour`]s |
 //! | `GET /api/spending?since=` | [`Spending`] |
 //!
@@ -14,7 +12,7 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::{Path, Query, State},
+    extract::{Query, State},
     http::StatusCode,
     response::{IntoResponse, Response},
     routing::get,
@@ -24,11 +22,11 @@ use serde::{Deserialize, Serialize};
 use super::View;
 use crate::{
     config::Bot,
-    id::{BotName, LaneKey, Timestamp, TurnId},
+    id::{BotName, LaneKey, Timestamp},
     lane::Phase,
     operator::Refusal,
     reload::BotStatus,
-    store::{Hour, JournalRow, Pause, Queue, Spending, StoreError, ToolCallRow, TurnQuery},
+    store::{Hour, Pause, Queue, Spending, StoreError},
 };
 
 /// The host at a glance.
@@ -78,19 +76,9 @@ struct LaneState {
     running_since: Option<Timestamp>,
 }
 
-/// A turn, with everything that is known of it.
-#[derive(Serialize)]
-#[serde(rename_all = "kebab-case")]
-struct Told {
-    turn: JournalRow,
-    tool_calls: Vec<ToolCallRow>,
-}
-
 pub(super) fn router() -> Router<Arc<View>> {
     Router::new()
         .route("/overview", get(overview))
-        .route("/turns", get(turns))
-        .route("/turns/{turn}", get(turn))
         .route("/hours", get(hours))
         .route("/spending", get(spending))
 }
@@ -119,18 +107,6 @@ async fn overview(State(view): State<Arc<View>>) -> Result<Json<Overview>, Troub
         lanes,
         pauses,
     }))
-}
-
-async fn turns(
-    State(view): State<Arc<View>>,
-    Query(query): Query<TurnQuery>,
-) -> Result<Json<Vec<JournalRow>>, Trouble> {
-    Ok(Json(view.store.turns(&query).await?))
-}
-
-async fn turn(State(view): State<Arc<View>>, Path(id): Path<TurnId>) -> Result<Json<Told>, Trouble> {
-    let turn = view.store.turn(&id).await?.ok_or(Trouble::NoTurn)?;
-    Ok(Json(Told { turn, tool_calls: view.store.tool_calls(&id).await? }))
 }
 
 #[derive(Deserialize)]
@@ -174,23 +150,14 @@ impl BotState {
     }
 }
 
-/// Why there is no answer.
+/// The store failed.
 #[derive(Debug, thiserror::Error)]
-enum Trouble {
-    #[error("there is no such turn, or no more")]
-    NoTurn,
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
+#[error(transparent)]
+struct Trouble(#[from] StoreError);
 
 impl IntoResponse for Trouble {
     fn into_response(self) -> Response {
-        let (status, help) = match self {
-            Self::NoTurn => {
-                (StatusCode::NOT_FOUND, Some("`journal-retention` in [host] says how long they are kept"))
-            }
-            Self::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, None),
-        };
-        (status, Json(Refusal { error: self.to_string(), help: help.map(str::to_owned) })).into_response()
+        (StatusCode::SERVICE_UNAVAILABLE, Json(Refusal { error: self.to_string(), help: None }))
+            .into_response()
     }
 }

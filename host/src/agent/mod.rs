@@ -74,7 +74,7 @@ use self::{
     turn::Turn,
 };
 pub use self::{
-    progress::{Progress, Retry, Step},
+    progress::{Progress, Retry, STEPS, Step},
     tools::{ToolFailure, ToolSpec, Tools},
     version::CliVersion,
 };

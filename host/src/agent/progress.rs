@@ -10,7 +10,7 @@ use tokio::sync::watch;
 /// Bytes of the text; what comes after is not shown before the answer is there.
 const TEXT_LIMIT: usize = 256 << 10;
 /// How many steps are kept, the last ones.
-const STEPS: usize = 32;
+pub const STEPS: usize = 32;
 /// Bytes of a step's input.
 const INPUT_LIMIT: usize = 4 << 10;
 /// Bytes of a tool's name, and of other words of the CLI's.

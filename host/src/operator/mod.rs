@@ -13,6 +13,8 @@
 //! | DELETE | `/sessions/<bot>?room=` | [`Forgotten`] |
 //! | GET | `/events/failed?bot=&limit=` | [`Failure`]s |
 //! | POST | `/events/<id>/retry?anyway=true` | [`PutBack`] |
+//! | GET | `/turns?bot=&room=&outcome=&text=&before=&limit=` | [`JournalRow`](crate::store::JournalRow)s |
+//! | GET | `/turns/<turn>` | [`TurnTold`] |
 //! | GET | `/pauses` | [`Pause`]s |
 //! | PUT, DELETE | `/pauses/<bot>?room=` | [`Changed`] |
 //! | GET | `/status` | [`Now`] |
@@ -20,11 +22,12 @@
 //! | DELETE | `/quarantine/<bot>` | [`Lifted`] |
 //! | DELETE | `/running/<bot>/<room>` | [`Stopped`] |
 //!
-//! What goes wrong is a [`Refusal`]: 404 no such bot · 409 the event can't be put back, or no host runs · 503 the store
+//! What goes wrong is a [`Refusal`]: 404 no such bot or turn · 409 the event can't be put back, or no host runs · 503 the store
 //! failed.
 
 mod running;
 mod socket;
+mod turns;
 
 use std::sync::Arc;
 
@@ -40,6 +43,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     running::{BotNow, Lifted, Now, Running, Stopped},
     socket::{AskError, Socket, ask, socket_path},
+    turns::TurnTold,
 };
 use crate::{
     id::{BotName, EventId, MessageId, RoomId, Timestamp, TurnId},
@@ -130,6 +134,8 @@ pub struct Refusal {
 enum OperatorError {
     #[error("no bot is called `{name}`")]
     UnknownBot { name: BotName, known: Vec<BotName> },
+    #[error("there is no such turn, or no more")]
+    NoTurn,
     #[error("no host runs")]
     NoHost,
     #[error(transparent)]
@@ -148,6 +154,7 @@ pub fn router(operator: Operator) -> Router {
         .route("/pauses", get(pauses))
         .route("/pauses/{bot}", put(pause).delete(resume))
         .merge(running::router())
+        .merge(turns::router())
         .with_state(operator)
 }
 
@@ -296,6 +303,10 @@ impl IntoResponse for OperatorError {
                 let known = known.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
                 (StatusCode::NOT_FOUND, Some(format!("the bots are: {known}")))
             }
+            Self::NoTurn => (
+                StatusCode::NOT_FOUND,
+                Some("`journal-retention` in [host] says how long they are kept".to_owned()),
+            ),
             Self::Closing(Closing) => (StatusCode::CONFLICT, None),
             Self::NoHost => (
                 StatusCode::CONFLICT,

@@ -97,7 +97,7 @@ async fn a_failure_says_why_and_is_put_back() {
         details: json!({ "agent": { "cause": "exit code 3" }, "posted": [9] }),
     };
     let set = SessionChange::Set(crate::id::SessionId(uuid::Uuid::nil()), Timestamp(i64::MAX));
-    served.store.finish(&lease, event.id, End::Failed, set, row).await.unwrap();
+    served.store.finish(&lease, event.id, End::Failed, set, row, None).await.unwrap();
 
     let (_, failed) = served.ask(Method::GET, "/events/failed?bot=a&limit=5").await;
     let expected = json!([{

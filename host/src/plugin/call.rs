@@ -6,6 +6,7 @@ use std::{
 };
 
 use metrics::histogram;
+use serde_json::json;
 use tokio::time::timeout;
 use wasmtime::{Store, Trap};
 use wasmtime_wasi::I32Exit;
@@ -104,7 +105,10 @@ impl Generation {
     /// What to do about it. What a plugin does not take, it need not know of: it is ignored, unless it is a timer, for
     /// which somebody waits.
     pub async fn decide(&self, reach: &Reach, cause: &Cause) -> Result<Decision, CallError> {
-        self.noted(Kind::Decide, self.call_decide(reach, cause).await)
+        let reach = reach.calling("decide", &());
+        let decided = self.call_decide(&reach, cause).await;
+        reach.called(decided.as_ref().map_err(ToString::to_string));
+        self.noted(Kind::Decide, decided)
     }
 
     async fn call_decide(&self, reach: &Reach, cause: &Cause) -> Result<Decision, CallError> {
@@ -135,10 +139,12 @@ impl Generation {
         outcome: &Outcome,
     ) -> Result<Vec<Part>, CallError> {
         let Code::V1(guest) = &self.plugin.code;
+        let reach = reach.calling("format-reply", outcome);
         let parts = self
-            .call("format-reply", Some(reach), async |store| guest.format_reply(store, cause, outcome).await)
+            .call("format-reply", Some(&reach), async |store| guest.format_reply(store, cause, outcome).await)
             .await;
         let checked = parts.and_then(said).and_then(|parts| check_parts(&parts).map(|()| parts));
+        reach.called(checked.as_ref().map_err(ToString::to_string));
         self.noted(Kind::Format, checked)
     }
 
@@ -153,8 +159,10 @@ impl Generation {
         if !guest.has_progress() {
             return Ok(Display::Standard);
         }
+        let reach =
+            reach.calling("show", &json!({ "elapsed": progress.elapsed, "steps": progress.steps.len() }));
         let display =
-            self.call("show", Some(reach), async |store| guest.show(store, cause, progress).await).await;
+            self.call("show", Some(&reach), async |store| guest.show(store, cause, progress).await).await;
         let checked = display.and_then(|display| match &display {
             Display::Markdown(text) if text.len() > TEXT_LIMIT => Err(CallError::Result(format!(
                 "a display of {} bytes; one may have {TEXT_LIMIT}",
@@ -162,6 +170,7 @@ impl Generation {
             ))),
             _ => Ok(display),
         });
+        reach.called(checked.as_ref().map_err(ToString::to_string));
         self.noted(Kind::Show, checked)
     }
 

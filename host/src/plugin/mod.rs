@@ -23,6 +23,7 @@ mod roster;
 mod schema;
 mod ticker;
 mod tools;
+pub mod trace;
 mod v1;
 
 use std::{

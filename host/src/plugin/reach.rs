@@ -5,9 +5,13 @@ use std::{
     time::Duration,
 };
 
+use serde::Serialize;
 use tokio::{sync::Notify, time::Instant};
 
-use super::rate::Rates;
+use super::{
+    rate::Rates,
+    trace::{Told, Tracer},
+};
 use crate::{
     campfire::{Client, Target},
     egress::Gate,
@@ -54,4 +58,21 @@ pub struct Reach {
     pub trigger: Option<MessageId>,
     /// When the host received what the turn is about.
     pub received_at: Timestamp,
+    /// Where it is taken down what the plugin is called with, asks and says; none if nobody wants to know.
+    pub tracer: Option<Tracer>,
+}
+
+impl Reach {
+    /// The same for a call that begins now.
+    pub(super) fn calling(&self, call: &str, input: &impl Serialize) -> Self {
+        let tracer = self.tracer.as_ref().map(|tracer| tracer.calling(call, input));
+        Self { tracer, ..self.clone() }
+    }
+
+    /// That call has ended.
+    pub(super) fn called<T: Serialize, E: Serialize>(&self, output: Result<T, E>) {
+        if let Some(tracer) = &self.tracer {
+            tracer.called(&Told::from(output));
+        }
+    }
 }

@@ -8,13 +8,14 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{
     CallError, Cause, Code, Generation, LoadError, Reach, Tool, ToolErrorKind, bounded,
     health::Kind,
     schema::{Deadline, Schema, SchemaError, Threads},
 };
+use crate::causes::with_causes;
 
 /// How many tools a plugin may have.
 const TOOLS_LIMIT: usize = 64;
@@ -160,17 +161,21 @@ impl Generation {
         if !problems.is_empty() {
             return Err(ToolTrouble::Input(problems));
         }
+        let reach = reach.calling("call-tool", &json!({ "name": name, "input": input }));
         let Code::V1(guest) = &self.plugin.code;
         let input = input.to_string();
         let call = async |store: &mut _| guest.call_tool(store, cause, name, &input).await;
-        let called = self.call_within("call-tool", deadline.left(), Some(reach), call);
-        match self.noted(Kind::Tool, called.await).map_err(ToolTrouble::Failed)? {
-            Ok(output) => Ok(cut(output.content)),
-            Err(error) => {
+        let called = self.call_within("call-tool", deadline.left(), Some(&reach), call);
+        let answer = match self.noted(Kind::Tool, called.await) {
+            Ok(Ok(output)) => Ok(cut(output.content)),
+            Ok(Err(error)) => {
                 let message = bounded(&error.message, MESSAGE_LIMIT).into_owned();
                 Err(ToolTrouble::Said { kind: error.kind, message })
             }
-        }
+            Err(error) => Err(ToolTrouble::Failed(error)),
+        };
+        reach.called(answer.as_ref().map_err(ToolTrouble::told));
+        answer
     }
 }
 
@@ -185,6 +190,11 @@ impl ToolTrouble {
             Self::Said { kind, .. } => *kind,
             Self::Failed(_) | Self::Unchecked(_) => ToolErrorKind::Failed,
         })
+    }
+
+    /// All of it, for a trace.
+    fn told(&self) -> Value {
+        json!({ "kind": self.kind(), "message": self.sentence(), "cause": with_causes(self) })
     }
 
     /// What the model is told: what is wrong and what it can do. Nothing of the host's insides.

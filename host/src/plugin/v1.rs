@@ -12,6 +12,7 @@ mod kv;
 mod log;
 mod schedule;
 mod settings;
+mod shape;
 mod state;
 mod wasi;
 

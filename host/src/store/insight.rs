@@ -86,6 +86,9 @@ pub trait Insight {
     /// One turn; none if there is none of that id, or no more.
     async fn turn(&self, turn: &TurnId) -> Result<Option<JournalRow>, StoreError>;
 
+    /// The trace of a turn, as it was given when it ended; none if there was none, or it is no more.
+    async fn trace(&self, turn: &TurnId) -> Result<Option<String>, StoreError>;
+
     /// What each bot used on each day from `since` on, the newest day first.
     async fn spending(&self, since: Timestamp) -> Result<Vec<Spending>, StoreError>;
 

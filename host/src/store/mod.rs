@@ -519,7 +519,8 @@ pub trait Store: Insight + Oversight + Send + Sync + 'static {
     async fn break_off(&self, lease: &Lease, event: EventId) -> Result<(), StoreError>;
 
     /// Ends an event: its state, the lane's conversation and the journal row, in one step. It can't be done as long as a
-    /// part is planned or unsent.
+    /// part is planned or unsent. `trace` is what is to be known of how the turn went; opaque to the store, and kept as long
+    /// as the row.
     async fn finish(
         &self,
         lease: &Lease,
@@ -527,6 +528,7 @@ pub trait Store: Insight + Oversight + Send + Sync + 'static {
         end: End,
         session: SessionChange,
         row: JournalRow,
+        trace: Option<String>,
     ) -> Result<(), StoreError>;
 
     /// The newest journal rows, newest first; of one bot if named. At most [`JOURNAL_ROWS`].

@@ -249,9 +249,12 @@ impl Store for SqliteStore {
         end: End,
         session: SessionChange,
         row: JournalRow,
+        trace: Option<String>,
     ) -> Result<(), StoreError> {
         let lease = lease.clone();
-        self.write(Flush::Never, move |c| inbox::finish(c, &lease, event, end, session, &row)).await
+        let finish =
+            move |c: &Connection| inbox::finish(c, &lease, event, end, session, &row, trace.as_deref());
+        self.write(Flush::Never, finish).await
     }
 
     async fn journal(&self, bot: Option<&BotName>, limit: u32) -> Result<Vec<JournalRow>, StoreError> {

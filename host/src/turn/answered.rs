@@ -17,7 +17,8 @@ use crate::{
     config::Bot,
     id::{SessionId, Timestamp, TurnId},
     plugin::{
-        Answer, CallError, Cause, Failure, FailureKind, Generation, Outcome, Part, Reach, TEXT_LIMIT, bounded,
+        Answer, CallError, Cause, Failure, FailureKind, Generation, Outcome, Part, Reach, TEXT_LIMIT,
+        bounded, trace::Tracer,
     },
     store::{End, SessionChange},
 };
@@ -32,6 +33,8 @@ pub(super) struct Answered {
     pub(super) session: SessionChange,
     /// For the journal.
     pub(super) details: serde_json::Value,
+    /// How the plugin lived it; none if it was not called.
+    pub(super) tracer: Option<Tracer>,
 }
 
 /// What is recorded with the parts, for a later attempt that only posts them.
@@ -98,7 +101,14 @@ pub(super) async fn formatted(
 impl Answered {
     pub(super) fn new(parts: Vec<Outgoing>, outcome: &'static str) -> Self {
         let outcome = outcome.into();
-        Self { parts, outcome, end: End::Done, session: SessionChange::Keep, details: json!({}) }
+        Self {
+            parts,
+            outcome,
+            end: End::Done,
+            session: SessionChange::Keep,
+            details: json!({}),
+            tracer: None,
+        }
     }
 
     /// No answer of its own: one sentence.
@@ -144,6 +154,10 @@ impl Answered {
             "generation": generation.number,
         });
         self
+    }
+
+    pub(super) fn with_tracer(self, tracer: Tracer) -> Self {
+        Self { tracer: Some(tracer), ..self }
     }
 
     fn with_agent(mut self, report: &Report, session: SessionChange) -> Self {

@@ -47,7 +47,10 @@ use crate::{
     campfire::{Client, Target},
     config::Bot,
     id::{BotName, LaneKey, RoomId, SessionId, Timestamp, TurnId},
-    plugin::{Decision, FailureKind, Generation, Prompt, Reach, Roster, Services},
+    plugin::{
+        Decision, FailureKind, Generation, Prompt, Reach, Roster, Services,
+        trace::{Asked, Tracer},
+    },
     store::{
         Begun, End, JournalRow, Lease, NewEvent, OutboxPart, PartState, SessionChange, Store, StoreError,
     },
@@ -202,7 +205,7 @@ impl Turns {
             tracing::error!("the event can't be answered: its bot has no key, or its record is broken");
             let row = row("unanswerable", json!({}));
             meter::turn(&row);
-            self.store.finish(lease, begun.event, End::Failed, SessionChange::Keep, row).await?;
+            self.store.finish(lease, begun.event, End::Failed, SessionChange::Keep, row, None).await?;
             return Ok(Way::Ended);
         };
 
@@ -278,7 +281,9 @@ impl Turns {
         tracing::info!(outcome = %answered.outcome, posted = delivered.posted.len(), "the turn ended");
         let row = row(&answered.outcome, answered.details);
         meter::turn(&row);
-        let finish = || self.store.finish(lease, begun.event, answered.end, answered.session, row.clone());
+        let trace = answered.tracer.as_ref().map(Tracer::written);
+        let (end, session) = (answered.end, answered.session);
+        let finish = || self.store.finish(lease, begun.event, end, session, row.clone(), trace.clone());
         Ok(if insist(stop, finish).await?.is_some() { Way::Ended } else { Way::Stopped })
     }
 
@@ -316,12 +321,14 @@ impl Turns {
             return Ok(Answered { end: End::Done, ..stopped }.with(generation));
         }
         let cause = occasion.clone().cause(bot, begun.received_at);
+        let tracer = Tracer::of(&cause);
         let reach = Reach {
             services: Arc::clone(&self.services),
             room: occasion.room(),
             target: Some(spot.target.clone()),
             trigger: occasion.trigger(),
             received_at: begun.received_at,
+            tracer: Some(tracer.clone()),
         };
         let answered = match generation.decide(&reach, &cause).await {
             Err(error) => Answered::plugin_failed(&error, turn),
@@ -339,6 +346,12 @@ impl Turns {
                     interrupt: interrupt.clone(),
                     ..request(begun, bot, occasion.room(), prompt)
                 };
+                tracer.asked(Asked {
+                    system_prompt: request.system_prompt.clone(),
+                    model: request.model.clone(),
+                    resumed: request.session.is_some(),
+                });
+                let taken_down = progress::take_down(tracer.clone(), seen.clone());
                 let over = CancellationToken::new();
                 let asked = async {
                     let mut asked = pin!(self.agents.run(request, stop.clone()));
@@ -355,7 +368,7 @@ impl Turns {
                     let show = Show { generation, reach, cause, spot, placeholder, seen, after, may_tell };
                     show.run(&over).await;
                 };
-                let (report, ()) = tokio::join!(asked, shown);
+                let (report, (), ()) = tokio::join!(asked, shown, taken_down);
                 self.count(bot, &report).await;
                 let mut answered = formatted(generation, &reach, &cause, report, begun.session, turn).await;
                 if interrupt.is_cancelled() && answered.outcome == face::word(FailureKind::Interrupted) {
@@ -365,7 +378,7 @@ impl Turns {
                 answered.with_tools(tools.as_deref())
             }
         };
-        Ok(answered.with(generation))
+        Ok(answered.with(generation).with_tracer(tracer))
     }
 
     /// Shows that the message was seen, once. Nothing waits for it.

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     agent,
     campfire::{Format, Outgoing},
-    plugin::{Cause, Display, Generation, Progress, Reach, Step, TEXT_LIMIT, bounded},
+    plugin::{Cause, Display, Generation, Progress, Reach, Step, TEXT_LIMIT, bounded, trace::Tracer},
 };
 
 /// Between two edits.
@@ -130,6 +130,37 @@ impl Show<'_> {
         match first {
             Outgoing::Html(html) => Some(html),
             _ => None,
+        }
+    }
+}
+
+/// Takes down which tools the agent begins and ends, and when, until nobody tells any more. Of a turn with many tools the
+/// first ones.
+pub(super) async fn take_down(tracer: Tracer, mut seen: watch::Receiver<agent::Progress>) {
+    let mut known: Vec<bool> = Vec::new();
+    let mut refused = 0;
+    while seen.changed().await.is_ok() {
+        let progress = seen.borrow_and_update().clone();
+        for (place, step) in progress.steps.iter().enumerate() {
+            if place == known.len() {
+                tracer.moment("tool-began", &step.tool);
+                known.push(false);
+            }
+            if step.ended && !known[place] {
+                tracer.moment(if step.failed { "tool-failed" } else { "tool-ended" }, &step.tool);
+                known[place] = true;
+            }
+        }
+        if progress.steps.len() == agent::STEPS {
+            // Those that follow push the first ones out, and places mean other steps.
+            return;
+        }
+        match progress.retry {
+            Some(retry) if retry.attempt != refused => {
+                refused = retry.attempt;
+                tracer.moment("retry", &retry.kind);
+            }
+            _ => {}
         }
     }
 }

@@ -98,6 +98,7 @@ impl Bench {
             target: Some(target),
             trigger: Some(self.trigger),
             received_at: RECEIVED_AT,
+            tracer: None,
         };
         let calling = Calling {
             bot: BotName::from(BOT),

@@ -13,6 +13,7 @@
 
 mod history;
 
+use serde_json::json;
 use tokio::time::Instant;
 
 use super::{
@@ -30,27 +31,30 @@ use crate::{
 impl Host for State {
     async fn history(&mut self, query: Query) -> wasmtime::Result<Result<Vec<PastMessage>, CampfireError>> {
         self.enter()?;
-        Ok(self.read_history(&query).await)
+        Ok(self.ask("campfire.history", json!({ "query": query }), self.read_history(&query)).await)
     }
 
     async fn post(&mut self, part: Part) -> wasmtime::Result<Result<Option<u64>, CampfireError>> {
         self.enter()?;
-        Ok(self.post_part(part).await)
+        Ok(self.ask("campfire.post", json!({ "part": part }), self.post_part(part)).await)
     }
 
     async fn edit(&mut self, message: u64, part: Part) -> wasmtime::Result<Result<(), CampfireError>> {
         self.enter()?;
-        Ok(self.edit_message(MessageId(message), part).await)
+        let arguments = json!({ "message": message, "part": part });
+        Ok(self.ask("campfire.edit", arguments, self.edit_message(MessageId(message), part)).await)
     }
 
     async fn remove(&mut self, message: u64) -> wasmtime::Result<Result<(), CampfireError>> {
         self.enter()?;
-        Ok(self.remove_message(MessageId(message)).await)
+        let arguments = json!({ "message": message });
+        Ok(self.ask("campfire.remove", arguments, self.remove_message(MessageId(message))).await)
     }
 
     async fn boost(&mut self, message: u64, text: String) -> wasmtime::Result<Result<(), CampfireError>> {
         self.enter()?;
-        Ok(self.boost_message(MessageId(message), &text).await)
+        let arguments = json!({ "message": message, "text": text });
+        Ok(self.ask("campfire.boost", arguments, self.boost_message(MessageId(message), &text)).await)
     }
 }
 

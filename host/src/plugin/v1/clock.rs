@@ -1,5 +1,7 @@
 //! `clock`: the time, or, where that is not granted, the moment the turn is about.
 
+use serde_json::json;
+
 use super::{State, bindings::bot::hearth::bot::clock::Host, types::Capability};
 use crate::id::Timestamp;
 
@@ -7,7 +9,7 @@ impl Host for State {
     async fn now(&mut self) -> wasmtime::Result<u64> {
         self.enter()?;
         let now = self.granted(Capability::Clock).map_or(self.received_at(), |_| Timestamp::now());
-        Ok(u64::try_from(now.0).unwrap_or_default())
+        Ok(self.told("clock.now", json!({}), u64::try_from(now.0).unwrap_or_default()))
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::{
     State,
     bindings::bot::hearth::bot::http::{Host, HttpError, HttpErrorKind, Method, Request, Response},
@@ -12,23 +14,32 @@ use crate::egress::{self, EgressError, FaultKind};
 impl Host for State {
     async fn send(&mut self, request: Request) -> wasmtime::Result<Result<Response, HttpError>> {
         self.enter()?;
-        let Some(reach) = self.granted(Capability::Http) else {
-            return Ok(Err(unsent(HttpErrorKind::Denied, self.denied(Capability::Http))));
-        };
-        if let Some((name, _)) = request.attributes.first() {
-            let name = crate::plugin::bounded(name, 64);
-            let message = format!("this host does not know the request's attribute `{name}`");
-            return Ok(Err(unsent(HttpErrorKind::Invalid, message)));
-        }
-        let calling = &self.calling;
-        let sent = reach.services.gate.send(&calling.bot, &calling.http, request.into()).await;
-        Ok(sent.map(Response::from).map_err(HttpError::from))
+        let arguments = json!({ "request": request });
+        Ok(self.ask("http.send", arguments, self.send_request(request)).await)
     }
 
     async fn has_secret(&mut self, host: String, header: String) -> wasmtime::Result<bool> {
         self.enter()?;
         let is_granted = self.granted(Capability::Http).is_some();
-        Ok(is_granted && egress::has_secret(&self.calling.http, &host, &header))
+        let has = is_granted && egress::has_secret(&self.calling.http, &host, &header);
+        let arguments = json!({ "host": host, "header": header });
+        Ok(self.told("http.has-secret", arguments, has))
+    }
+}
+
+impl State {
+    async fn send_request(&self, request: Request) -> Result<Response, HttpError> {
+        let Some(reach) = self.granted(Capability::Http) else {
+            return Err(unsent(HttpErrorKind::Denied, self.denied(Capability::Http)));
+        };
+        if let Some((name, _)) = request.attributes.first() {
+            let name = crate::plugin::bounded(name, 64);
+            let message = format!("this host does not know the request's attribute `{name}`");
+            return Err(unsent(HttpErrorKind::Invalid, message));
+        }
+        let calling = &self.calling;
+        let sent = reach.services.gate.send(&calling.bot, &calling.http, request.into()).await;
+        sent.map(Response::from).map_err(HttpError::from)
     }
 }
 

@@ -5,9 +5,12 @@
 //!
 //! What goes wrong with the store itself is for the log; the guest is told that it does not work now.
 
+use serde_json::json;
+
 use super::{
     State,
     bindings::bot::hearth::bot::kv::{Entry, Expectation, Host, KvError, KvErrorKind, Page, Scope},
+    shape::Bytes,
     types::Capability,
 };
 use crate::{
@@ -25,7 +28,8 @@ const _: () = assert!(KV_KEY_BYTES + KV_VALUE_BYTES <= PAGE_BYTES);
 impl Host for State {
     async fn get(&mut self, scope: Scope, key: String) -> wasmtime::Result<Result<Option<Entry>, KvError>> {
         self.enter()?;
-        Ok(self.get_entry(scope, &key).await)
+        let arguments = json!({ "scope": scope, "key": key });
+        Ok(self.ask("kv.get", arguments, self.get_entry(scope, &key)).await)
     }
 
     async fn set(
@@ -36,7 +40,9 @@ impl Host for State {
         expect: Expectation,
     ) -> wasmtime::Result<Result<u64, KvError>> {
         self.enter()?;
-        Ok(self.set_entry(scope, &key, value, expect).await)
+        let arguments =
+            json!({ "scope": scope, "key": key, "value": Bytes((&value).into()), "expect": expect });
+        Ok(self.ask("kv.set", arguments, self.set_entry(scope, &key, value, expect)).await)
     }
 
     async fn delete(
@@ -46,7 +52,8 @@ impl Host for State {
         expect: Expectation,
     ) -> wasmtime::Result<Result<bool, KvError>> {
         self.enter()?;
-        Ok(self.delete_entry(scope, &key, expect).await)
+        let arguments = json!({ "scope": scope, "key": key, "expect": expect });
+        Ok(self.ask("kv.delete", arguments, self.delete_entry(scope, &key, expect)).await)
     }
 
     async fn list(
@@ -57,7 +64,8 @@ impl Host for State {
         limit: u32,
     ) -> wasmtime::Result<Result<Page, KvError>> {
         self.enter()?;
-        Ok(self.list_entries(scope, &prefix, after.as_deref(), limit).await)
+        let arguments = json!({ "scope": scope, "prefix": prefix, "after": after, "limit": limit });
+        Ok(self.ask("kv.list", arguments, self.list_entries(scope, &prefix, after.as_deref(), limit)).await)
     }
 }
 

@@ -18,6 +18,9 @@ impl State {
             return;
         }
         let (bot, line) = (&self.calling.bot, bounded(line, LINE_LIMIT));
+        if let Some(tracer) = self.tracer() {
+            tracer.line(&level.as_str().to_lowercase(), &line);
+        }
         match level {
             Level::ERROR => event!(target: "plugin", Level::ERROR, %bot, "{line}"),
             Level::WARN => event!(target: "plugin", Level::WARN, %bot, "{line}"),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::{
     State,
     bindings::bot::hearth::bot::schedule::{Host, Pending, ScheduleError, ScheduleErrorKind},
@@ -11,7 +13,7 @@ use crate::{
     config::{TIMER_NAME_BYTES, TIMER_PAYLOAD_BYTES},
     id::{LaneKey, Timestamp},
     plugin::reach::Reach,
-    store::StoreError,
+    store::{StoreError, Timer},
 };
 
 /// How far away a timer may be.
@@ -22,31 +24,18 @@ type Answer<T> = Result<T, ScheduleError>;
 impl Host for State {
     async fn set(&mut self, name: String, due_at: u64, payload: String) -> wasmtime::Result<Answer<()>> {
         self.enter()?;
-        Ok(self.set_timer(&name, due_at, &payload).await)
+        let arguments = json!({ "name": name, "due-at": due_at, "payload": payload });
+        Ok(self.ask("schedule.set", arguments, self.set_timer(&name, due_at, &payload)).await)
     }
 
     async fn cancel(&mut self, name: String) -> wasmtime::Result<Answer<bool>> {
         self.enter()?;
-        Ok(match self.lane() {
-            Ok((reach, lane)) => reach.services.store.cancel_timer(&lane, &name).await.map_err(failed),
-            Err(denied) => Err(denied),
-        })
+        Ok(self.ask("schedule.cancel", json!({ "name": name }), self.cancel_timer(&name)).await)
     }
 
     async fn list(&mut self) -> wasmtime::Result<Answer<Vec<Pending>>> {
         self.enter()?;
-        Ok(match self.lane() {
-            Ok((reach, lane)) => reach.services.store.timers(&lane).await.map_err(failed).map(|timers| {
-                let pending = timers.into_iter().map(|timer| Pending {
-                    name: timer.name,
-                    due_at: u64::try_from(timer.due_at.0).unwrap_or_default(),
-                    payload: timer.payload,
-                    attributes: Vec::new(),
-                });
-                pending.collect()
-            }),
-            Err(denied) => Err(denied),
-        })
+        Ok(self.ask("schedule.list", json!({}), self.list_timers()).await)
     }
 }
 
@@ -71,6 +60,23 @@ impl State {
         reach.services.store.set_timer(&lane, name, due_at, payload).await.map_err(failed)?;
         reach.services.timer_set.notify_one();
         Ok(())
+    }
+
+    async fn cancel_timer(&self, name: &str) -> Answer<bool> {
+        let (reach, lane) = self.lane()?;
+        reach.services.store.cancel_timer(&lane, name).await.map_err(failed)
+    }
+
+    async fn list_timers(&self) -> Answer<Vec<Pending>> {
+        let (reach, lane) = self.lane()?;
+        let timers = reach.services.store.timers(&lane).await.map_err(failed)?;
+        let pending = |timer: Timer| Pending {
+            name: timer.name,
+            due_at: u64::try_from(timer.due_at.0).unwrap_or_default(),
+            payload: timer.payload,
+            attributes: Vec::new(),
+        };
+        Ok(timers.into_iter().map(pending).collect())
     }
 }
 

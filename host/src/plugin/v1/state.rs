@@ -1,12 +1,24 @@
 //! What one call carries: its bounds, what it is about, and what it may reach.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Instant,
+};
+
+use serde::Serialize;
 
 use super::{types::Capability, wasi::Wasi};
 use crate::{
     config::{HttpHost, Limits},
     id::Timestamp,
-    plugin::{bound::Bound, engine::Bounded, grant, reach::Reach, word},
+    plugin::{
+        bound::Bound,
+        engine::Bounded,
+        grant,
+        reach::Reach,
+        trace::{Told, Tracer},
+        word,
+    },
 };
 
 /// What a call is made with.
@@ -46,6 +58,34 @@ impl State {
     /// epoch that stops a guest which calls it for ever.
     pub(super) fn enter(&mut self) -> wasmtime::Result<()> {
         Ok(self.bound.host_call()?)
+    }
+
+    /// Has a call of the host answered, and taken down for whoever wants to know.
+    pub(super) async fn ask<T: Serialize, E: Serialize>(
+        &self,
+        function: &str,
+        arguments: impl Serialize,
+        answer: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let began = Instant::now();
+        let answer = answer.await;
+        if let Some(tracer) = self.tracer() {
+            tracer.host(function, &arguments, &Told::from(answer.as_ref()), began);
+        }
+        answer
+    }
+
+    /// Takes an answer down that can't fail.
+    pub(super) fn told<T: Serialize>(&self, function: &str, arguments: impl Serialize, answer: T) -> T {
+        if let Some(tracer) = self.tracer() {
+            tracer.host(function, &arguments, &Told::<_, ()>::Ok(&answer), Instant::now());
+        }
+        answer
+    }
+
+    /// Where the turn is taken down.
+    pub(super) fn tracer(&self) -> Option<&Tracer> {
+        self.calling.reach.as_ref().and_then(|reach| reach.tracer.as_ref())
     }
 
     /// When the host received what the turn is about; the beginning of time while the plugin is loaded.

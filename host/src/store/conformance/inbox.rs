@@ -179,7 +179,7 @@ pub(in crate::store) async fn what_was_broken_off_was_no_try(store: &dyn Store) 
     assert_eq!((begun.attempt, begun.tries), (7, 2), "a crash is a try");
 
     let row = journal_row(&lease, event, NOW);
-    store.finish(&lease, event, End::Failed, SessionChange::Keep, row).await.unwrap();
+    store.finish(&lease, event, End::Failed, SessionChange::Keep, row, None).await.unwrap();
     let late = store.break_off(&lease, event).await;
     assert!(matches!(late, Err(StoreError::OutOfStep { .. })), "{late:?}");
     store.retry(event, false).await.unwrap();

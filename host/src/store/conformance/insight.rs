@@ -28,7 +28,7 @@ async fn turn(
         ..journal_row(&lease, begun.event, at(from + took))
     };
     let turn = row.turn.clone();
-    store.finish(&lease, begun.event, End::Done, SessionChange::Keep, row).await.unwrap();
+    store.finish(&lease, begun.event, End::Done, SessionChange::Keep, row, None).await.unwrap();
     store.release_if_idle(&lease).await.unwrap();
     turn
 }

@@ -77,7 +77,7 @@ pub(in crate::store) async fn no_write_with_a_lost_lease_changes_anything(store:
         store.begin(&old, NOW).await.map(drop),
         store.record_parts(&old, event, vec!["two".to_owned()], End::Done, set(2), String::new()).await,
         store.mark_part(&old, event, 0, PartState::Failed).await,
-        store.finish(&old, event, End::Failed, set(3), row).await,
+        store.finish(&old, event, End::Failed, set(3), row, None).await,
         store.release_if_idle(&old).await.map(drop),
     ] {
         assert!(matches!(&refused, Err(StoreError::LeaseLost(lost)) if *lost == lane), "{refused:?}");

@@ -131,6 +131,7 @@ macro_rules! conformance {
             upkeep {
                 a_conversation_lasts_until_it_expires_or_is_forgotten
                 the_journal_is_read_newest_first_and_by_bot
+                a_trace_is_kept_as_long_as_its_turn
                 tool_calls_are_kept_by_turn_in_their_order
                 what_was_spent_is_counted_by_bot_and_day
                 a_sweep_removes_what_is_old_and_keeps_what_is_needed
@@ -230,5 +231,5 @@ async fn sweep(store: &dyn Store, before: Timestamp, now: Timestamp) -> u64 {
 
 async fn finish(store: &dyn Store, lease: &Lease, event: EventId, ended_at: Timestamp) {
     let row = journal_row(lease, event, ended_at);
-    store.finish(lease, event, super::End::Done, super::SessionChange::Keep, row).await.unwrap();
+    store.finish(lease, event, super::End::Done, super::SessionChange::Keep, row, None).await.unwrap();
 }

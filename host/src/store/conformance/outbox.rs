@@ -101,7 +101,7 @@ pub(in crate::store) async fn only_a_running_event_of_the_lane_takes_parts_and_a
         for refused in [
             record(store, &lease, event, &["one"]).await,
             store.mark_part(&lease, event, 0, PartState::Failed).await,
-            store.finish(&lease, event, End::Done, SessionChange::Set(session(1), at(60)), row).await,
+            store.finish(&lease, event, End::Done, SessionChange::Set(session(1), at(60)), row, None).await,
         ] {
             assert!(is_out_of_step(&refused, event), "{refused:?}");
         }

@@ -84,7 +84,7 @@ async fn remember(store: &dyn Store, lane: &LaneKey, number: u128, until: Timest
     store.begin(&lease, NOW).await.unwrap().unwrap();
     let set = SessionChange::Set(session(number), until);
     let row = journal_row(&lease, event.id, NOW);
-    store.finish(&lease, event.id, End::Done, set, row).await.unwrap();
+    store.finish(&lease, event.id, End::Done, set, row, None).await.unwrap();
     lease
 }
 
@@ -127,14 +127,14 @@ pub(in crate::store) async fn a_conversation_is_forgotten_at_once_unless_a_turn_
 
     let set = SessionChange::Set(session(1), at(900));
     let row = journal_row(&lease, begun.event, NOW);
-    store.finish(&lease, begun.event, End::Done, set, row).await.unwrap();
+    store.finish(&lease, begun.event, End::Done, set, row, None).await.unwrap();
     for (id, expected) in [(11, None), (12, Some(session(4)))] {
         accept(store, &message(id)).await;
         let begun = store.begin(&lease, NOW).await.unwrap().unwrap();
         assert_eq!(begun.session, expected, "forgotten once, not for ever");
         let set = SessionChange::Set(session(4), at(900));
         let row = journal_row(&lease, begun.event, NOW);
-        store.finish(&lease, begun.event, End::Done, set, row).await.unwrap();
+        store.finish(&lease, begun.event, End::Done, set, row, None).await.unwrap();
     }
     assert_eq!(store.forget(&everywhere("nobody")).await.unwrap(), Forgotten::default());
 }
@@ -162,7 +162,7 @@ async fn ended(
         }
     }
     let row = JournalRow { outcome: format!("outcome {id}"), ..journal_row(lease, event, NOW) };
-    store.finish(lease, event, end, SessionChange::Keep, row).await.unwrap();
+    store.finish(lease, event, end, SessionChange::Keep, row, None).await.unwrap();
     event
 }
 

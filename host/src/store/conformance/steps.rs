@@ -37,7 +37,7 @@ async fn in_state(store: &dyn Store, state: State, room: u64) -> (Lease, EventId
         _ => return (lease, event.id),
     };
     let row = journal_row(&lease, event.id, NOW);
-    store.finish(&lease, event.id, end, SessionChange::Keep, row).await.unwrap();
+    store.finish(&lease, event.id, end, SessionChange::Keep, row, None).await.unwrap();
     (lease, event.id)
 }
 
@@ -63,8 +63,8 @@ pub(in crate::store) async fn an_event_takes_only_the_steps_of_its_state(store: 
                 }
                 "mark" => store.mark_part(&lease, event, 0, PartState::Posted(None)).await,
                 "break off" => store.break_off(&lease, event).await,
-                "finish as done" => store.finish(&lease, event, End::Done, keep, row).await,
-                "finish as failed" => store.finish(&lease, event, End::Failed, keep, row).await,
+                "finish as done" => store.finish(&lease, event, End::Done, keep, row, None).await,
+                "finish as failed" => store.finish(&lease, event, End::Failed, keep, row, None).await,
                 retry => store.retry(event, retry == "retry anyway").await.map(drop),
             };
             let fits = match step {
@@ -135,8 +135,9 @@ pub(in crate::store) async fn an_event_is_not_done_before_its_parts_are_settled(
             .await
             .unwrap();
         store.mark_part(&lease, event, 0, state).await.unwrap();
-        let finish =
-            |end| store.finish(&lease, event, end, SessionChange::Keep, journal_row(&lease, event, NOW));
+        let finish = |end| {
+            store.finish(&lease, event, end, SessionChange::Keep, journal_row(&lease, event, NOW), None)
+        };
         let done = finish(End::Done).await;
         assert_eq!(done.is_ok(), is_settled, "{state:?}: {done:?}");
         if !is_settled {

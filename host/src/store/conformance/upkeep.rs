@@ -21,7 +21,7 @@ pub(in crate::store) async fn a_conversation_lasts_until_it_expires_or_is_forgot
     for (id, (change, now, expected)) in (1..).zip(steps) {
         accept(store, &message(2 * id)).await;
         let event = store.begin(&lease, NOW).await.unwrap().unwrap().event;
-        store.finish(&lease, event, End::Done, change, journal_row(&lease, event, NOW)).await.unwrap();
+        store.finish(&lease, event, End::Done, change, journal_row(&lease, event, NOW), None).await.unwrap();
         accept(store, &message(2 * id + 1)).await;
         let begun = store.begin(&lease, now).await.unwrap().unwrap();
         assert_eq!(begun.session, expected, "step {id}");
@@ -34,7 +34,7 @@ pub(in crate::store) async fn a_conversation_lasts_until_it_expires_or_is_forgot
     store.record_parts(&lease, event, vec!["a".to_owned()], End::Done, set, String::new()).await.unwrap();
     store.mark_part(&lease, event, 0, PartState::Posted(None)).await.unwrap();
     let row = journal_row(&lease, event, NOW);
-    store.finish(&lease, event, End::Done, SessionChange::Forget, row).await.unwrap();
+    store.finish(&lease, event, End::Done, SessionChange::Forget, row, None).await.unwrap();
     accept(store, &message(101)).await;
     assert_eq!(store.begin(&lease, NOW).await.unwrap().unwrap().session, None);
 }
@@ -48,7 +48,7 @@ pub(in crate::store) async fn the_journal_is_read_newest_first_and_by_bot(store:
         let event = store.begin(&lease, NOW).await.unwrap().unwrap().event;
         // The order is that of the ends as the store saw them, not of anyone's clock.
         let row = journal_row(&lease, event, at(-i64::try_from(id).unwrap()));
-        store.finish(&lease, event, End::Failed, SessionChange::Keep, row.clone()).await.unwrap();
+        store.finish(&lease, event, End::Failed, SessionChange::Keep, row.clone(), None).await.unwrap();
         rows.insert(0, row);
     }
     assert_eq!(store.journal(None, 100).await.unwrap(), rows);
@@ -56,6 +56,27 @@ pub(in crate::store) async fn the_journal_is_read_newest_first_and_by_bot(store:
     let of_b = store.journal(Some(&"b".into()), 100).await.unwrap();
     assert_eq!(of_b, [rows[1].clone(), rows[3].clone()]);
     assert_eq!(store.journal(Some(&"c".into()), 100).await.unwrap(), []);
+}
+
+pub(in crate::store) async fn a_trace_is_kept_as_long_as_its_turn(store: &dyn Store) {
+    let lease = take(store, &lane("a", 1)).await;
+    let mut turns = Vec::new();
+    let traces = [(NOW, Some("first \u{0}é")), (at(3 * DAY), None), (at(3 * DAY), Some("second"))];
+    for (id, (ended_at, trace)) in (1..).zip(traces) {
+        accept(store, &message(id)).await;
+        let event = store.begin(&lease, NOW).await.unwrap().unwrap().event;
+        let row = journal_row(&lease, event, ended_at);
+        turns.push(row.turn.clone());
+        let trace = trace.map(str::to_owned);
+        store.finish(&lease, event, End::Done, SessionChange::Keep, row, trace).await.unwrap();
+    }
+    for (turn, (_, trace)) in turns.iter().zip(traces) {
+        assert_eq!(store.trace(turn).await.unwrap().as_deref(), trace, "{turn}");
+    }
+    assert_eq!(store.trace(&TurnId::random()).await.unwrap(), None);
+    sweep(store, at(2 * DAY), at(4 * DAY)).await;
+    assert_eq!(store.trace(&turns[0]).await.unwrap(), None);
+    assert_eq!(store.trace(&turns[2]).await.unwrap().as_deref(), Some("second"));
 }
 
 fn tool_call(turn: &TurnId, index: u32, started_at: Timestamp) -> ToolCallRow {
@@ -192,7 +213,7 @@ pub(in crate::store) async fn the_reason_of_a_failure_is_kept_as_long_as_the_fai
         store.record_parts(&lease, event, parts, end, SessionChange::Keep, String::new()).await.unwrap();
         store.mark_part(&lease, event, 0, state).await.unwrap();
         let row = journal_row(&lease, event, NOW);
-        store.finish(&lease, event, end, SessionChange::Keep, row).await.unwrap();
+        store.finish(&lease, event, end, SessionChange::Keep, row, None).await.unwrap();
     }
     store.sweep(Horizon { events: NOW, journal: at(DAY) }, at(30)).await.unwrap();
     let failed = store.failed_events(None, 10).await.unwrap();

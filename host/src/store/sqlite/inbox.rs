@@ -244,6 +244,7 @@ pub(super) fn finish(
     end: End,
     session: SessionChange,
     row: &JournalRow,
+    trace: Option<&str>,
 ) -> Result<(), StoreError> {
     let sequence = running(connection, lease, event)?;
     if end == End::Done && outbox::has_unsettled(connection, sequence)? {
@@ -254,7 +255,7 @@ pub(super) fn finish(
         .prepare_cached("UPDATE event SET state = ?2, ended_at = max(?3, received_at) WHERE sequence = ?1")?
         .execute(params![sequence, word(end), row.ended_at.0])?;
     sessions::change_after_turn(connection, &lease.lane, session)?;
-    journal::insert(connection, row)
+    journal::insert(connection, row, trace)
 }
 
 /// The sequence number of an event that runs in the lane; fails if it does not, or the lease is lost.

@@ -14,6 +14,9 @@ const DAY: i64 = 24 * HOUR;
 
 /// One turn.
 pub(super) const TURN: &str = "SELECT turn, event, bot, room, attempt, started_at, ended_at, outcome, details FROM journal WHERE turn = ?1";
+/// The trace of one turn.
+pub(super) const TRACE: &str =
+    "SELECT content FROM trace WHERE turn = (SELECT sequence FROM journal WHERE journal.turn = ?1)";
 /// Sums by day and bot. Token counts that are not there are NULL, and count nothing. The index is named since it takes
 /// those days; the one that groups by bot would take the whole journal.
 pub(super) const SPENDING: &str = "SELECT bot, ended_at / ?2 AS day, count(*),
@@ -51,6 +54,12 @@ impl Insight for SqliteStore {
             Ok(statement.query_row([&*turn.0], journal::read).optional()?)
         })
         .await
+    }
+
+    async fn trace(&self, turn: &TurnId) -> Result<Option<String>, StoreError> {
+        let turn = turn.clone();
+        self.read(move |c| Ok(c.prepare_cached(TRACE)?.query_row([&*turn.0], |row| row.get(0)).optional()?))
+            .await
     }
 
     async fn spending(&self, since: Timestamp) -> Result<Vec<Spending>, StoreError> {

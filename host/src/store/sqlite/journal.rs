@@ -41,8 +41,12 @@ pub(super) fn of_event(connection: &Connection, event: EventId) -> Result<Option
     Ok(statement.query_row([event.0.as_bytes()], read).optional()?)
 }
 
-/// Adds a row.
-pub(super) fn insert(connection: &Connection, row: &JournalRow) -> Result<(), StoreError> {
+/// Adds a row, and the turn's trace.
+pub(super) fn insert(
+    connection: &Connection,
+    row: &JournalRow,
+    trace: Option<&str>,
+) -> Result<(), StoreError> {
     connection
         .prepare_cached(
             "INSERT INTO journal (turn, event, bot, room, attempt, started_at, ended_at, outcome, details)
@@ -59,6 +63,11 @@ pub(super) fn insert(connection: &Connection, row: &JournalRow) -> Result<(), St
             row.outcome,
             row.details.to_string(),
         ])?;
+    if let Some(trace) = trace {
+        connection
+            .prepare_cached("INSERT INTO trace (turn, content) VALUES (?1, ?2)")?
+            .execute(params![connection.last_insert_rowid(), trace])?;
+    }
     Ok(())
 }
 

@@ -14,6 +14,7 @@ pub(super) const STEPS: &[&str] = &[
     include_str!("../migrations/0006.sql"),
     include_str!("../migrations/0007.sql"),
     include_str!("../migrations/0008.sql"),
+    include_str!("../migrations/0009.sql"),
 ];
 
 /// The version of the schema in the file; 0 of a new one.

@@ -321,7 +321,10 @@ async fn a_full_disk_fails_the_whole_batch_and_the_store_recovers_with_it() {
     let mut lengths = Vec::new();
     while let Some(begun) = store.begin(&lease, Timestamp(0)).await.unwrap() {
         lengths.push(begun.payload.len());
-        store.finish(&lease, begun.event, End::Done, SessionChange::Keep, row(begun.event)).await.unwrap();
+        store
+            .finish(&lease, begun.event, End::Done, SessionChange::Keep, row(begun.event), None)
+            .await
+            .unwrap();
     }
     assert_eq!(lengths, ["message 1".len(), "message 8".len(), 30_000]);
 }
@@ -419,6 +422,8 @@ fn no_frequent_statement_scans_a_table() {
         (retry::FAILED, "part_uncertain"),
         (journal::NEWEST_OF_EVENT, "journal_event (event=?)"),
         (insight::TURN, "journal_turn (turn=?)"),
+        (insight::TRACE, "journal_turn (turn=?)"),
+        (insight::TRACE, "trace USING INTEGER PRIMARY KEY"),
         (insight::SPENDING, "journal_ended (ended_at>?)"),
         (insight::OUTCOMES, "journal_ended (ended_at>?)"),
         (insight::QUEUES, "event_unfinished"),

@@ -60,7 +60,10 @@ async fn a_file_of_version_1_is_brought_up_to_date_with_everything_in_it() {
     let mut payloads = Vec::new();
     while let Some(begun) = store.begin(&lease, now).await.unwrap() {
         payloads.push(begun.payload);
-        store.finish(&lease, begun.event, End::Failed, SessionChange::Keep, row(begun.event)).await.unwrap();
+        store
+            .finish(&lease, begun.event, End::Failed, SessionChange::Keep, row(begun.event), None)
+            .await
+            .unwrap();
     }
     assert_eq!(payloads, ["message 5", "message 6", "message 2", "message 3"]);
     store.close().await;
@@ -151,7 +154,10 @@ async fn a_backup_is_whole_and_private_while_others_write() {
     for id in 0..50 {
         let begun = restored.begin(&lease, Timestamp(0)).await.unwrap().unwrap();
         assert_eq!(begun.payload, format!("message {id}"));
-        restored.finish(&lease, begun.event, End::Done, SessionChange::Keep, row(begun.event)).await.unwrap();
+        restored
+            .finish(&lease, begun.event, End::Done, SessionChange::Keep, row(begun.event), None)
+            .await
+            .unwrap();
     }
     let mode = |c: &Connection| Ok(c.query_row("PRAGMA auto_vacuum", [], |row| row.get::<_, i64>(0))?);
     assert_eq!(restored.read(mode).await.unwrap(), 2, "it can shrink");

@@ -82,7 +82,7 @@ proptest! {
                 Step::Finish { room } => {
                     let lane = model.entry(room).or_default();
                     if let (Some(lease), Some(event)) = (&lane.lease, lane.running.take()) {
-                        inbox::finish(&connection, lease, event, End::Done, SessionChange::Keep, &row(event)).unwrap();
+                        inbox::finish(&connection, lease, event, End::Done, SessionChange::Keep, &row(event), None).unwrap();
                         lane.queue.pop_front();
                     }
                 }
