@@ -99,12 +99,27 @@ impl Hearth {
     /// # Errors
     /// If the store or the plugin engine can't be used.
     pub async fn start(config: Config) -> Result<Self, ServeError> {
+        Self::start_with(config, Loader::new).await
+    }
+
+    /// The same for authors, who wait for each plugin: Winch compiles it first, and Cranelift after that.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    pub async fn start_for_development(config: Config) -> Result<Self, ServeError> {
+        Self::start_with(config, Loader::for_development).await
+    }
+
+    async fn start_with(
+        config: Config,
+        loader: impl FnOnce() -> Result<Loader, LoadError>,
+    ) -> Result<Self, ServeError> {
         own_folder(&config.host.data_dir)?;
         let StoreLocation::Sqlite(path) = &config.store;
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open_within(path, STORE_PATIENCE).await?);
         let operator = operator_socket(&config.host.data_dir);
         let agents = Arc::new(Runner::new(config.agent.clone(), config.host.data_dir.clone())?);
-        let loader = Loader::new().map_err(ServeError::Engine)?;
+        let loader = loader().map_err(ServeError::Engine)?;
         let loader = loader.keeping(&config.host.data_dir.join(COMPILED));
         let roster = Arc::new(Roster::default());
         for bot in config.bots.values() {

@@ -48,6 +48,8 @@ pub struct World {
     /// Where the host shows how it is, if the test's bots.toml has an `admin` with port 0.
     pub admin: Option<SocketAddr>,
     wardrobe: Arc<Wardrobe>,
+    /// Whether plugins are compiled quickly first.
+    for_authors: bool,
     /// What stands in bots.toml before what the test says.
     preface: String,
     host: Option<Host>,
@@ -77,8 +79,17 @@ impl World {
         Self::with(&format!("{agent}\n{bots}"), Options::default()).await
     }
 
+    /// The same as `hearth dev` runs it: plugins are compiled quickly first.
+    pub async fn for_authors(bots: &str) -> Self {
+        Self::set(&format!("{}\n{bots}", demo_agent()), Options::default(), true).await
+    }
+
     /// A running deployment of this bots.toml. Plugins are looked up among the committed ones.
     pub async fn with(toml: &str, options: Options) -> Self {
+        Self::set(toml, options, false).await
+    }
+
+    async fn set(toml: &str, options: Options, for_authors: bool) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let plugins = binary::repository().join("plugins/dist");
         let host = format!(
@@ -101,6 +112,7 @@ impl World {
             address,
             admin: None,
             wardrobe: stage.wardrobe,
+            for_authors,
             preface,
             host: None,
             campfire: stage.page.address,
@@ -118,7 +130,13 @@ impl World {
     }
 
     async fn start_on(&mut self, listener: TcpListener) {
-        let hearth = Hearth::start(self.config.clone()).await.expect("the host starts");
+        let config = self.config.clone();
+        let hearth = if self.for_authors {
+            Hearth::start_for_development(config).await
+        } else {
+            Hearth::start(config).await
+        };
+        let hearth = hearth.expect("the host starts");
         let (path, wardrobe) = (self.config.path.clone(), Arc::clone(&self.wardrobe));
         let mut hearth = hearth.following(Arc::new(move || {
             let mut salvage = Salvage::load(&path)?;

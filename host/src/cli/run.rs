@@ -81,7 +81,7 @@ pub(super) async fn dev(config: Config) -> Result<ExitCode, Report> {
     let names = stage.config.bots.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let (path, wardrobe) = (stage.config.path.clone(), stage.wardrobe);
     let _guard = guarded(&stage.config);
-    let hearth = Hearth::start(stage.config).await.into_diagnostic()?;
+    let hearth = Hearth::start_for_development(stage.config).await.into_diagnostic()?;
     let source = move || {
         let mut salvage = Salvage::load(&path)?;
         wardrobe.dress(&mut salvage.config);

@@ -3,6 +3,7 @@
 use super::{table, terminal};
 use crate::{
     operator::{BotNow, Now},
+    plugin::Compiler,
     reload::{Outcome, Reloaded},
 };
 
@@ -11,6 +12,12 @@ pub(super) fn show_status(now: &Now) {
     let header = ["bot", "generation", "plugin", "hash", "since", "busy rooms", "state"];
     table::print(header, &now.bots.iter().map(row).collect::<Vec<_>>());
     for bot in &now.bots {
+        if bot.status.running.as_ref().is_some_and(|running| running.compiler == Compiler::Winch) {
+            terminal::print(&format!(
+                "{}: compiled by Winch, which is quick and makes slower code; Cranelift's follows",
+                bot.status.bot
+            ));
+        }
         if let Some(refused) = &bot.status.refused {
             let content =
                 refused.content.as_ref().map_or_else(String::new, |content| format!(" ({content})"));

@@ -83,7 +83,8 @@ pub(super) async fn describe(
         reach: None,
     };
     let Code::V1(guest) = code;
-    call(engine, None, calling, limits, limits.call_time, async |store| guest.describe(store).await).await
+    let describe = async |store: &mut Store<State>| guest.describe(store).await;
+    call(engine, code, None, calling, limits, limits.call_time, describe).await
 }
 
 impl Generation {
@@ -202,7 +203,8 @@ impl Generation {
             reach: reach.cloned(),
         };
         let began = Instant::now();
-        let ended = call(&self.plugin.engine, Some(&self.share), calling, &self.bot.limits, left, run).await;
+        let (engine, code, limits) = (&self.plugin.engine, &self.plugin.code, &self.bot.limits);
+        let ended = call(engine, code, Some(&self.share), calling, limits, left, run).await;
         histogram!("hearth_plugin_call_duration_seconds", "bot" => self.bot.name.to_string(), "call" => what)
             .record(began.elapsed());
         ended
@@ -216,6 +218,7 @@ fn said<T>(said: Result<T, BotError>) -> Result<T, CallError> {
 /// Runs one call under its limits, in what is `left` of its `call-time`. Waiting for a slot takes nothing of that.
 async fn call<T>(
     engine: &Engine,
+    code: &Code,
     share: Option<&Share>,
     calling: Calling,
     limits: &Limits,
@@ -224,7 +227,7 @@ async fn call<T>(
 ) -> Result<T, CallError> {
     let bot = calling.bot.clone();
     let _slot = engine.slot(share, limits.call_time).await?;
-    let mut store = engine.store(State::new(calling, limits));
+    let mut store = Engine::store(code.engine(), State::new(calling, limits));
     let ended = timeout(left, run(&mut store)).await;
     store.data_mut().log_rest();
     let bound = &store.data().bound;

@@ -1,15 +1,19 @@
-//! The one wasmtime engine: how guests are compiled, where their instances live, and what stops them.
+//! What guests are compiled by, where their instances live, and what stops them.
 //!
 //! Every call gets a fresh instance in a slot of a pool; nothing survives a call. A guest is stopped four ways: the
 //! epoch (a running loop yields to the executor every few milliseconds, so it never holds a worker, and ends when its
 //! own code has run for the bot's `compute`), the wall clock (the call's future is dropped at the bot's `call-time`), the
 //! limiter (memory and tables of that store), and the count of its calls of the host.
 //!
+//! Cranelift compiles them. For development there is Winch besides; what one of them compiled the other can't run, so each
+//! has a wasmtime engine and a pool. The slots are counted over both.
+//!
 //! A guest that waits for the host keeps its slot. So a bot has a share of the slots and no more: what one bot's guests
 //! wait for does not keep the others from theirs.
 
 use std::{
     collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -18,7 +22,10 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit},
     time::timeout,
 };
-use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, Store, UpdateDeadline};
+use wasmtime::{
+    Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, Store, Strategy, UpdateDeadline,
+    component::Component,
+};
 
 use super::{
     LoadError,
@@ -57,7 +64,9 @@ const HOST_STACK: usize = 2 << 20;
 
 /// What guests are compiled for and run in.
 pub struct Engine {
-    wasmtime: wasmtime::Engine,
+    cranelift: wasmtime::Engine,
+    /// None if nobody waits for what is compiled, or there is none for this machine.
+    winch: Option<wasmtime::Engine>,
     /// One permit a slot of the pool: waiting for one is fair and has a deadline, failing to allocate has neither.
     slots: Semaphore,
     /// For checks against schemas.
@@ -85,39 +94,25 @@ impl Engine {
     /// # Errors
     /// If this machine can't run it (no compiler for its architecture, no address space for the pool).
     pub fn new() -> Result<Self, LoadError> {
-        let mut pool = PoolingAllocationConfig::new();
-        // As much as the slots can want together, so that no call fails for want of it.
-        pool.total_component_instances(SLOTS)
-            .total_core_instances(SLOTS * CORE_INSTANCES)
-            .total_memories(SLOTS * MEMORIES)
-            .total_tables(SLOTS * TABLES)
-            .total_stacks(SLOTS)
-            .max_memories_per_component(MEMORIES)
-            .max_core_instances_per_component(CORE_INSTANCES)
-            .max_tables_per_component(TABLES)
-            .table_elements(TABLE_CEILING)
-            .max_component_instance_size(4 << 20)
-            .max_core_instance_size(4 << 20)
-            .max_memory_size(MEMORY_CEILING);
-        if PoolingAllocationConfig::is_pagemap_scan_available() {
-            pool.pagemap_scan(Enabled::Yes).linear_memory_keep_resident(KEPT).table_keep_resident(KEPT);
-        }
+        Self::with(None)
+    }
 
-        let mut config = Config::new();
-        config
-            .wasm_component_model(true)
-            .epoch_interruption(true)
-            .max_wasm_stack(GUEST_STACK)
-            .async_stack_size(GUEST_STACK + HOST_STACK)
-            .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
-            // A slot reserves address space, not memory: the ceiling and a guard are enough, 4 GiB a slot is not needed.
-            .memory_reservation(MEMORY_CEILING as u64)
-            .memory_guard_size(64 << 10);
-        let wasmtime =
-            wasmtime::Engine::new(&config).map_err(|error| LoadError::Engine(error.to_string()))?;
-        let ticker = Ticker::start(wasmtime.clone());
+    /// The same with Winch besides, if this machine can run it.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub fn for_development() -> Result<Self, LoadError> {
+        let winch = wasmtime::Engine::new(&config(Strategy::Winch));
+        Self::with(winch.inspect_err(|error| tracing::debug!(%error, "there is no Winch here")).ok())
+    }
+
+    fn with(winch: Option<wasmtime::Engine>) -> Result<Self, LoadError> {
+        let cranelift = wasmtime::Engine::new(&config(Strategy::Cranelift))
+            .map_err(|error| LoadError::Engine(error.to_string()))?;
+        let ticker = Ticker::start([Some(cranelift.clone()), winch.clone()].into_iter().flatten().collect());
         Ok(Self {
-            wasmtime,
+            cranelift,
+            winch,
             slots: Semaphore::new(SLOTS as usize),
             threads: Threads::of_the_host(),
             shares: Mutex::default(),
@@ -125,9 +120,29 @@ impl Engine {
         })
     }
 
-    /// The engine itself, for compiling and linking.
+    /// What compiles well.
     pub(super) fn wasmtime(&self) -> &wasmtime::Engine {
-        &self.wasmtime
+        &self.cranelift
+    }
+
+    /// Whether there is a compiler for those who wait.
+    pub(super) fn is_quick(&self) -> bool {
+        self.winch.is_some()
+    }
+
+    /// Compiles with Winch; nothing if there is none, or it can't: it knows no exceptions, tail calls and relaxed SIMD, and
+    /// may panic at an instruction that it lacks.
+    pub(super) fn compile_quickly(&self, component: &[u8]) -> Option<Component> {
+        let winch = self.winch.as_ref()?;
+        let compiled = catch_unwind(AssertUnwindSafe(|| Component::new(winch, component)));
+        match compiled {
+            Ok(Ok(component)) => Some(component),
+            Ok(Err(error)) => {
+                tracing::debug!(error = format!("{error:#}"), "Winch can't compile it; Cranelift does");
+                None
+            }
+            Err(_) => None,
+        }
     }
 
     /// The bot's share, the same for as long as anybody holds it or a check for the bot runs.
@@ -162,9 +177,9 @@ impl Engine {
         }
     }
 
-    /// A store for one call, within the bound of its state.
-    pub(super) fn store<T: Bounded + Send + 'static>(&self, state: T) -> Store<T> {
-        let mut store = Store::new(&self.wasmtime, state);
+    /// A store for one call of code that `wasmtime` compiled, within the bound of its state. One needs a slot for it.
+    pub(super) fn store<T: Bounded + Send + 'static>(wasmtime: &wasmtime::Engine, state: T) -> Store<T> {
+        let mut store = Store::new(wasmtime, state);
         let value = store.data_mut().bound().value();
         store.set_hostcall_fuel(value);
         store.limiter(|state| state.bound());
@@ -179,6 +194,40 @@ impl Engine {
         });
         store
     }
+}
+
+/// How guests are compiled and run.
+fn config(compiler: Strategy) -> Config {
+    let mut pool = PoolingAllocationConfig::new();
+    // As much as the slots can want together, so that no call fails for want of it.
+    pool.total_component_instances(SLOTS)
+        .total_core_instances(SLOTS * CORE_INSTANCES)
+        .total_memories(SLOTS * MEMORIES)
+        .total_tables(SLOTS * TABLES)
+        .total_stacks(SLOTS)
+        .max_memories_per_component(MEMORIES)
+        .max_core_instances_per_component(CORE_INSTANCES)
+        .max_tables_per_component(TABLES)
+        .table_elements(TABLE_CEILING)
+        .max_component_instance_size(4 << 20)
+        .max_core_instance_size(4 << 20)
+        .max_memory_size(MEMORY_CEILING);
+    if PoolingAllocationConfig::is_pagemap_scan_available() {
+        pool.pagemap_scan(Enabled::Yes).linear_memory_keep_resident(KEPT).table_keep_resident(KEPT);
+    }
+
+    let mut config = Config::new();
+    config
+        .strategy(compiler)
+        .wasm_component_model(true)
+        .epoch_interruption(true)
+        .max_wasm_stack(GUEST_STACK)
+        .async_stack_size(GUEST_STACK + HOST_STACK)
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+        // A slot reserves address space, not memory: the ceiling and a guard are enough, 4 GiB a slot is not needed.
+        .memory_reservation(MEMORY_CEILING as u64)
+        .memory_guard_size(64 << 10);
+    config
 }
 
 /// A store's state that carries its bound.

@@ -16,6 +16,7 @@ mod engine;
 mod error;
 mod health;
 mod interface;
+mod loader;
 mod part;
 mod rate;
 mod reach;
@@ -28,16 +29,16 @@ mod v1;
 
 use std::{
     borrow::Cow,
-    collections::HashMap,
     fmt,
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    sync::{Arc, Mutex},
+    time::Duration,
 };
 
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use tokio::sync::{Notify, OnceCell, Semaphore};
-use wasmtime::component::Component;
+use tokio::sync::Notify;
 
 pub use self::{
     bound::Limit,
@@ -45,6 +46,7 @@ pub use self::{
     engine::Engine,
     error::LoadError,
     health::Verdict,
+    loader::Loader,
     part::TEXT_LIMIT,
     reach::{Reach, Services},
     roster::{Roster, Seat},
@@ -53,7 +55,6 @@ pub use self::{
     v1::types::*,
 };
 use self::{
-    compiled::Compiled,
     engine::{MEMORY_CEILING, Share, TABLE_CEILING},
     health::Health,
     schema::{Deadline, Schema, Threads},
@@ -72,16 +73,20 @@ const DESCRIBING: Limits = Limits {
     host_calls: 1_000,
     log_lines: 100,
 };
-/// Bytes of a settings schema.
-const SCHEMA_LIMIT: usize = 64 << 10;
-/// Capabilities that a plugin may name; there are fewer.
-const WANTS_LIMIT: usize = 16;
-/// How many plugins compile at once: it is the processor that they wait for.
-const COMPILES: usize = 2;
 
 /// SHA-256 of a plugin file, which is its identity: names and times do not matter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ContentHash([u8; 32]);
+
+/// What makes machine code of plugins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Compiler {
+    /// Takes its time; its code is fast.
+    Cranelift,
+    /// Done at once; its code is slow. For an author who waits.
+    Winch,
+}
 
 /// Checked, linked code.
 pub struct Plugin {
@@ -97,6 +102,8 @@ pub struct Plugin {
     pub wants: Vec<Want>,
     wanted: Arc<[Capability]>,
     code: Code,
+    /// Its file's bytes if Winch compiled it: Cranelift is to follow.
+    unoptimised: Option<Bytes>,
     engine: Arc<Engine>,
 }
 
@@ -122,21 +129,9 @@ pub struct Generation {
     share: Arc<Share>,
     /// What the model is offered.
     tools: Vec<OfferedTool>,
-    /// How its calls went.
-    health: Mutex<Health>,
+    /// How its calls went, whichever compiler served.
+    health: Arc<Mutex<Health>>,
     /// The loader's.
-    failed: Arc<Notify>,
-}
-
-/// Loads plugins; the same content is compiled once, however many bots use it.
-pub struct Loader {
-    engine: Arc<Engine>,
-    compiles: Semaphore,
-    /// One cell a content: whoever comes while it is compiled waits for that.
-    loaded: Mutex<HashMap<ContentHash, Arc<OnceCell<Arc<Plugin>>>>>,
-    /// What was compiled by earlier processes, and for later ones.
-    compiled: Option<Arc<Compiled>>,
-    /// Told when a call of any generation fails.
     failed: Arc<Notify>,
 }
 
@@ -149,7 +144,16 @@ impl ContentHash {
 
     /// That of a plugin file; none if there is no such file, or it can't be one.
     pub async fn of_file(path: &Path) -> Option<Self> {
-        read(path).await.ok().map(|bytes| Self::of(&bytes))
+        loader::read(path).await.ok().map(|bytes| Self::of(&bytes))
+    }
+}
+
+impl fmt::Display for Compiler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cranelift => "cranelift",
+            Self::Winch => "winch",
+        })
     }
 }
 
@@ -158,154 +162,6 @@ impl fmt::Display for ContentHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0[..8].iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
-}
-
-// === impl Loader ===
-
-impl Loader {
-    /// A loader with an engine of its own.
-    ///
-    /// # Errors
-    /// If the engine can't start on this machine.
-    pub fn new() -> Result<Self, LoadError> {
-        Ok(Self {
-            engine: Arc::new(Engine::new()?),
-            compiles: Semaphore::new(COMPILES),
-            loaded: Mutex::new(HashMap::new()),
-            compiled: None,
-            failed: Arc::default(),
-        })
-    }
-
-    /// Keeps what it compiles in `folder`, for this user only, so that no later process compiles it again. A folder that
-    /// can't be used is said in the log.
-    #[must_use]
-    pub fn keeping(self, folder: &Path) -> Self {
-        let compiled = Compiled::in_folder(folder, self.engine.wasmtime()).map(Arc::new);
-        Self { compiled, ..self }
-    }
-
-    /// Waits until a call of one of its generations failed that was not waited for yet.
-    pub async fn call_failed(&self) {
-        self.failed.notified().await;
-    }
-
-    /// Loads the bot's plugin and checks the bot's settings against it: generation `number` of this bot.
-    pub async fn load(&self, bot: &Arc<Bot>, number: u64) -> Result<Generation, LoadError> {
-        let bytes = read(&bot.plugin).await?;
-        let hash = ContentHash::of(&bytes);
-        let cell = {
-            let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-            loaded.retain(|_, cell| is_used(cell));
-            Arc::clone(loaded.entry(hash).or_default())
-        };
-        let share = self.engine.share(&bot.name);
-        let compile = async || Ok(Arc::new(self.compile(bytes, hash, &share.threads).await?));
-        let plugin = cell.get_or_try_init(compile).await?;
-        plugin.check_settings(bot, &share.threads).await?;
-        plugin.check_cron(bot)?;
-        let granted = plugin.check_grants(bot)?;
-        let settings = bot.settings.to_string().into();
-        let (bot, plugin) = (Arc::clone(bot), Arc::clone(plugin));
-        let mut generation = Generation {
-            number,
-            bot,
-            plugin,
-            settings,
-            granted,
-            share,
-            tools: Vec::new(),
-            health: Mutex::new(Health::new(Instant::now())),
-            failed: Arc::clone(&self.failed),
-        };
-        generation.tools = tools::offered(&generation).await?;
-        Ok(generation)
-    }
-
-    /// `threads` are those of the bot that it is compiled for.
-    async fn compile(
-        &self,
-        bytes: Vec<u8>,
-        hash: ContentHash,
-        threads: &Threads,
-    ) -> Result<Plugin, LoadError> {
-        let _turn = self.compiles.acquire().await;
-        let engine = self.engine.wasmtime().clone();
-        let kept = self.compiled.clone();
-        let compiled = tokio::task::spawn_blocking(move || {
-            let component = if let Some(component) = kept.as_ref().and_then(|kept| kept.get(&engine, &hash)) {
-                component
-            } else {
-                let component = Component::new(&engine, interface::component(&bytes)?)
-                    .map_err(|error| LoadError::Compile(format!("{error:#}")))?;
-                kept.inspect(|kept| kept.put(&hash, &component));
-                component
-            };
-            let linked = v1::Guest::link(&component).map(Code::V1);
-            linked.map_err(|error| LoadError::Link(format!("{error:#}")))
-        });
-        let code = match compiled.await {
-            Ok(code) => code?,
-            Err(panic) => return Err(LoadError::Compile(panic.to_string())),
-        };
-        let description =
-            call::describe(&self.engine, &code, &DESCRIBING).await.map_err(|error| match error {
-                // The bot's settings have nothing to do with it, so none is named.
-                CallError::Limit { limit, .. } => LoadError::Describe(format!("the plugin {limit}")),
-                error => LoadError::Describe(error.to_string()),
-            })?;
-        let settings = match &description.settings_schema {
-            Some(schema) => Some(settings_schema(schema, threads).await?),
-            None => None,
-        };
-        if description.name.trim().is_empty() {
-            return Err(LoadError::Description("its name is empty".to_owned()));
-        }
-        if description.wants.len() > WANTS_LIMIT {
-            let wants = description.wants.len();
-            return Err(LoadError::Description(format!(
-                "it asks for {wants} capabilities; it may name {WANTS_LIMIT}"
-            )));
-        }
-        Ok(Plugin {
-            name: bounded(&description.name, 64).into_owned(),
-            version: bounded(&description.version, 64).into_owned(),
-            hash,
-            settings,
-            wanted: description.wants.iter().map(|want| want.capability).collect(),
-            wants: description.wants,
-            code,
-            engine: Arc::clone(&self.engine),
-        })
-    }
-}
-
-/// Whether a generation has what is in the cell, or somebody is about to fill it.
-fn is_used(cell: &Arc<OnceCell<Arc<Plugin>>>) -> bool {
-    Arc::strong_count(cell) > 1 || cell.get().is_some_and(|plugin| Arc::strong_count(plugin) > 1)
-}
-
-async fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
-    let unreadable = |cause: std::io::Error| match cause.kind() {
-        std::io::ErrorKind::NotFound => LoadError::Missing(path.to_owned()),
-        _ => LoadError::Unreadable { path: path.to_owned(), cause },
-    };
-    let bytes = tokio::fs::metadata(path).await.map_err(unreadable)?.len();
-    if bytes > FILE_LIMIT {
-        return Err(LoadError::TooLarge { path: path.to_owned(), bytes });
-    }
-    tokio::fs::read(path).await.map_err(unreadable)
-}
-
-async fn settings_schema(schema: &str, threads: &Threads) -> Result<Schema, LoadError> {
-    let wrong =
-        |cause: String| LoadError::Description(format!("the schema of its settings can't be used: {cause}"));
-    if schema.len() > SCHEMA_LIMIT {
-        return Err(wrong(format!("it has {} bytes; one may have {SCHEMA_LIMIT}", schema.len())));
-    }
-    let schema = serde_json::from_str(schema).map_err(|error| wrong(format!("it is no JSON: {error}")))?;
-    let deadline = Deadline::after(DESCRIBING.call_time);
-    Schema::compile(schema, threads, deadline).await.map_err(|error| wrong(error.to_string()))
 }
 
 /// `text` cut to at most `limit` bytes, on a character's boundary, with an ellipsis where something is missing.
@@ -320,6 +176,11 @@ pub fn bounded(text: &str, limit: usize) -> Cow<'_, str> {
 // === impl Plugin ===
 
 impl Plugin {
+    /// What compiled it.
+    pub fn compiler(&self) -> Compiler {
+        if self.unoptimised.is_some() { Compiler::Winch } else { Compiler::Cranelift }
+    }
+
     /// What it asked for and the bot grants.
     fn check_grants(&self, bot: &Bot) -> Result<Arc<[Capability]>, LoadError> {
         let grants = |want: &&Want| match grant(want.capability) {
@@ -419,6 +280,16 @@ fn word(capability: Capability) -> &'static str {
         Capability::Campfire => "campfire",
         Capability::Schedule => "schedule",
         Capability::Clock => "clock",
+    }
+}
+
+// === impl Code ===
+
+impl Code {
+    /// What it was compiled for.
+    fn engine(&self) -> &wasmtime::Engine {
+        let Self::V1(guest) = self;
+        guest.engine()
     }
 }
 

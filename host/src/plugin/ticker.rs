@@ -1,4 +1,4 @@
-//! The epoch's clock: moves the epoch on while guests run, and sleeps while none does.
+//! The epochs' clock: moves the epochs on while guests run, and sleeps while none does.
 //!
 //! A thread of its own, since a task could be starved by the very guests it is to interrupt. It goes on for a while
 //! after the last guest: waking a thread costs more than many a call.
@@ -24,7 +24,7 @@ pub(super) struct Ticker {
     shared: Arc<Shared>,
 }
 
-/// While this lives, the epoch moves.
+/// While this lives, the epochs move.
 pub(super) struct Ticking<'ticker>(&'ticker Shared);
 
 #[derive(Default)]
@@ -36,10 +36,10 @@ struct Shared {
 }
 
 impl Ticker {
-    pub(super) fn start(engine: wasmtime::Engine) -> Self {
+    pub(super) fn start(engines: Vec<wasmtime::Engine>) -> Self {
         let shared = Arc::new(Shared::default());
         let seen = Arc::clone(&shared);
-        let handle = thread::spawn(move || tick(&engine, &seen));
+        let handle = thread::spawn(move || tick(&engines, &seen));
         Self { thread: handle.thread().clone(), shared }
     }
 
@@ -52,7 +52,7 @@ impl Ticker {
     }
 }
 
-fn tick(engine: &wasmtime::Engine, shared: &Shared) {
+fn tick(engines: &[wasmtime::Engine], shared: &Shared) {
     let mut idle = 0;
     loop {
         match shared.running.load(Ordering::SeqCst) {
@@ -75,7 +75,7 @@ fn tick(engine: &wasmtime::Engine, shared: &Shared) {
                 idle = 0;
                 // A late wake-up may cut a tick short; a guest then yields once more than it had to.
                 thread::park_timeout(TICK);
-                engine.increment_epoch();
+                engines.iter().for_each(wasmtime::Engine::increment_epoch);
             }
         }
     }

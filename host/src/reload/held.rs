@@ -6,6 +6,7 @@ use futures_util::FutureExt;
 use tokio::time::Instant;
 
 use super::{
+    behind::Behind,
     follow::{Followed, Refusal, Stamp},
     status::{BotStatus, Outcome, Refused, Running},
 };
@@ -33,6 +34,8 @@ pub(super) struct Held {
     since: Timestamp,
     quarantined: Vec<Quarantined>,
     refused: Option<Refused>,
+    /// What is compiled again, or was last.
+    pub(super) behind: Option<Behind>,
 }
 
 /// Something that failed again and again.
@@ -67,6 +70,7 @@ impl Held {
             since: Timestamp::now(),
             quarantined: Vec::new(),
             refused: None,
+            behind: None,
         }
     }
 
@@ -109,15 +113,16 @@ impl Held {
             }
             Ok(new) => {
                 self.file.tried(Ok(()));
-                let number = new.number;
-                tracing::info!(
-                    bot = %bot.name, plugin = ?new.plugin, generation = number, took = ?began.elapsed(),
-                    "loaded; the next message runs it"
-                );
-                count(&bot.name, "live");
+                let (name, plugin, number) = (bot.name.clone(), Arc::clone(&new.plugin), new.number);
                 self.before = fallback(running.cloned(), self.before.take());
                 (self.number, self.since, self.refused) = (number, Timestamp::now(), None);
                 roster.seat(Seat { bot, generation: Some(Arc::new(new)) });
+                tracing::info!(
+                    bot = %name, ?plugin, generation = number, since = self.since.iso_8601(),
+                    compiler = %plugin.compiler(), took = ?began.elapsed(),
+                    "loaded; the next message runs it"
+                );
+                count(&name, "live");
                 Some(Outcome::Live(number))
             }
             Err(refusal) => {
@@ -214,6 +219,7 @@ impl Held {
                 plugin: running.plugin.name.clone(),
                 version: running.plugin.version.clone(),
                 hash: running.plugin.hash.to_string(),
+                compiler: running.plugin.compiler(),
                 since: self.since,
             }),
             refused: self.refused.clone(),
@@ -221,6 +227,8 @@ impl Held {
         }
     }
 }
+
+// === impl Quarantined ===
 
 impl Quarantined {
     fn covers(&self, content: ContentHash, bot: &Bot) -> bool {

@@ -9,9 +9,12 @@
 //! - A bot that is gone from the file is removed once the file holds still for a second: it may be half written.
 //! - A generation whose calls fail again and again makes way for the last good one, and its content is not loaded again
 //!   until it changes or the operator lifts that. A restart knows nothing of it: nothing is disabled for good.
+//! - What only Winch compiled is compiled again by Cranelift, behind everything else, and takes its own place: it is the
+//!   same generation, under the same number. If another one runs by then, nothing comes of it.
 //! - The file system tells of changes where it can. Where it can't (bind mounts, network file systems), looking at the
 //!   files every [`LOOK`] finds them a little later.
 
+mod behind;
 mod deployment;
 mod folders;
 mod follow;
@@ -33,6 +36,7 @@ use tokio::{
 pub(crate) use self::folders::Folders;
 pub use self::status::{BotStatus, ConfigStatus, Outcome, Refused, Reloaded, Running, Status};
 use self::{
+    behind::{Behind, Optimised},
     deployment::Deployment,
     follow::{Refusal, Stamp, Step},
     held::{Held, Loaded},
@@ -61,6 +65,8 @@ pub struct Reload {
     /// The last generation of bots that are gone, so that a number never means two.
     gone: HashMap<BotName, u64>,
     loads: JoinSet<Loaded>,
+    /// Nobody waits for these. One a bot: what is superseded is given up.
+    behind: JoinSet<Optimised>,
     orders: mpsc::Receiver<Order>,
     board: Board,
 }
@@ -97,6 +103,7 @@ impl Reload {
             bots: config.bots.iter().map(|(name, bot)| (name.clone(), Held::new(bot, 0))).collect(),
             gone: HashMap::new(),
             loads: JoinSet::new(),
+            behind: JoinSet::new(),
             orders,
             board: board.clone(),
         };
@@ -129,6 +136,7 @@ impl Reload {
                 Some(loaded) = self.loads.join_next() => {
                     self.loaded(loaded);
                 }
+                Some(optimised) = self.behind.join_next() => self.optimised(optimised),
                 () = self.loader.call_failed() => self.judge(),
                 Some(order) = self.orders.recv() => self.obey(order).await,
             }
@@ -183,8 +191,27 @@ impl Reload {
         let loaded = loaded.ok()?;
         let name = loaded.bot.name.clone();
         let outcome = self.bots.get_mut(&name)?.take(loaded, &self.roster)?;
+        self.optimise(&name);
         self.publish();
         Some((name, outcome))
+    }
+
+    /// Begins to compile well what runs of a bot, if it was compiled quickly and that was not begun yet.
+    fn optimise(&mut self, name: &BotName) {
+        let running = self.roster.bot(name.as_str()).and_then(|seat| seat.generation);
+        let (Some(held), Some(running)) = (self.bots.get_mut(name), running) else { return };
+        if Behind::is_due(&running, held.behind.as_ref()) {
+            held.behind = Some(Behind::begin(&running, &self.loader, &mut self.behind));
+        }
+    }
+
+    /// Takes what was compiled well, if what it was made of still runs.
+    fn optimised(&mut self, optimised: Result<Optimised, JoinError>) {
+        // It is an error if it was given up.
+        if let Ok(optimised) = optimised {
+            optimised.put(&self.roster);
+            self.publish();
+        }
     }
 
     /// Loads every bot's plugin, and waits for that.
@@ -246,14 +273,21 @@ impl Reload {
 
     /// Takes generations back whose calls fail again and again.
     fn judge(&mut self) {
+        let mut taken_back = Vec::new();
         for (name, held) in &mut self.bots {
             let seat = self.roster.bot(name.as_str());
             let Some(running) = seat.and_then(|seat| seat.generation) else { continue };
             match running.verdict() {
-                Verdict::Broken => held.roll_back(&running, &self.roster),
+                Verdict::Broken => {
+                    held.roll_back(&running, &self.roster);
+                    taken_back.push(name.clone());
+                }
                 Verdict::Proven => held.before = None,
                 Verdict::Unknown | Verdict::Sound | Verdict::Doubtful => {}
             }
+        }
+        for name in taken_back {
+            self.optimise(&name);
         }
         self.publish();
     }

@@ -8,7 +8,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{BotName, Timestamp};
+use crate::{
+    id::{BotName, Timestamp},
+    plugin::Compiler,
+};
 
 /// What runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +60,8 @@ pub struct Running {
     pub version: String,
     /// Of its file, as the journal has it.
     pub hash: String,
+    /// What compiled it. It is Winch until Cranelift has done so too.
+    pub compiler: Compiler,
     /// Since when it runs.
     pub since: Timestamp,
 }

@@ -152,6 +152,7 @@ impl Answered {
             "version": plugin.version,
             "hash": plugin.hash.to_string(),
             "generation": generation.number,
+            "compiler": plugin.compiler(),
         });
         self
     }

@@ -1,7 +1,7 @@
 //! A guest's code, and the calls that can be made of it. Each instantiates it anew in the store that it is given.
 
 use wasmtime::{
-    Store,
+    Engine, Store,
     component::{Component, HasSelf, Linker},
 };
 
@@ -48,6 +48,11 @@ impl Guest {
             events: exports("event-handler").map(EventsPre::new).transpose()?,
             bot: BotPre::new(pre)?,
         })
+    }
+
+    /// What it was compiled for.
+    pub(in crate::plugin) fn engine(&self) -> &Engine {
+        self.bot.engine()
     }
 
     /// Whether it takes causes of this kind.
