@@ -192,7 +192,11 @@ impl Lanes {
                     Stopping::Idle => {}
                 }
             }
-            let acceptance = lanes.0.store.accept(event, lanes.0.queue_limit).await?;
+            let acceptance = lanes.0.store.accept(event, lanes.0.queue_limit).await;
+            let acceptance = acceptance.inspect_err(|_| {
+                // The store may have it all the same, and not be sure that it lasts.
+                lanes.wake(lane.clone());
+            })?;
             match acceptance {
                 Acceptance::Fresh => lanes.wake(lane),
                 Acceptance::Duplicate => tracing::info!(%lane, "a repeated delivery was passed over"),

@@ -22,7 +22,7 @@ pub(super) const UPKEEP: Duration = Duration::from_secs(5);
 const COST: &str = "hearth_agent_cost_usd_total";
 
 /// What is counted: name, unit, meaning.
-const COUNTERS: [(&str, Unit, &str); 11] = [
+const COUNTERS: [(&str, Unit, &str); 13] = [
     (
         "hearth_webhooks_total",
         Unit::Count,
@@ -62,6 +62,16 @@ const COUNTERS: [(&str, Unit, &str); 11] = [
     ),
     ("hearth_reloads_total", Unit::Count, "Attempts to put a bot's plugin in place, by outcome."),
     ("hearth_agent_tokens_total", Unit::Count, "Tokens that agents used, by kind."),
+    (
+        "hearth_store_commits_total",
+        Unit::Count,
+        "Transactions of the store, each of all writes that had gathered.",
+    ),
+    (
+        "hearth_store_flushes_total",
+        Unit::Count,
+        "Flushes of the store's log to the disk, each for all that waited for one.",
+    ),
 ];
 
 /// What is measured, in seconds: name, meaning, the buckets' upper bounds.

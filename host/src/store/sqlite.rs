@@ -1,8 +1,9 @@
 //! The store in one SQLite file: every call becomes an operation on a thread that owns the connection.
 //!
 //! - One process works with a file at a time (an advisory lock on `<file>.lock`); within it, any number of tasks.
-//! - Writes go to one thread, which commits whatever has gathered in one transaction ([`writer`]); reads have a thread
-//!   and a connection of their own, and in WAL mode neither waits for the other.
+//! - Writes go to one thread, which commits whatever has gathered in one transaction ([`writer`]); what must be on stable
+//!   storage before it is answered waits for another, and nobody else does ([`flusher`]). Reads have a thread and a
+//!   connection of their own, and in WAL mode neither waits for the other.
 //! - The files are readable by their owner only.
 //! - Leases do not outlive the process: with the lock in hand, whoever held them is known to be gone, so a restarted
 //!   host takes its lanes over at once.
@@ -14,6 +15,7 @@ mod backup;
 mod chain;
 mod counter;
 mod file;
+mod flusher;
 mod inbox;
 mod insight;
 mod journal;
@@ -37,7 +39,10 @@ mod writer;
 
 use std::{
     path::Path,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -46,6 +51,7 @@ use rusqlite::Connection;
 
 pub use self::backup::{Backup, back_up};
 use self::{
+    flusher::Flusher,
     worker::Worker,
     writer::{Flush, Operation},
 };
@@ -70,6 +76,7 @@ pub struct SqliteStore {
     reader: Worker<Read>,
     writer: Worker<Box<dyn Operation>>,
     commits: Arc<AtomicU64>,
+    flushes: Arc<AtomicU64>,
 }
 
 /// One read, which answers by itself.
@@ -81,15 +88,22 @@ impl SqliteStore {
     /// # Errors
     /// [`StoreError::InUse`], [`StoreError::TooNew`], or [`StoreError::Unavailable`] with the path and the cause.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let file::Opened { lock, write, read } = file::open(path)?;
-        let commits = Arc::new(AtomicU64::new(0));
-        let writer = writer::start(write, lock, QUEUE, Arc::clone(&commits))?;
+        let opened = file::open(path)?;
+        let flush = flusher::of_log(opened.log.clone());
+        Self::run(opened, flush)
+    }
+
+    fn run(opened: file::Opened, flush: flusher::Flush) -> Result<Self, StoreError> {
+        let file::Opened { lock, write, read, .. } = opened;
+        let (commits, flushes) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let flusher = Flusher::start(flush, Arc::clone(&flushes))?;
+        let writer = writer::start(write, lock, QUEUE, Arc::clone(&commits), flusher)?;
         let reader = Worker::<Read>::start("hearth-store-read", QUEUE, move |reads| {
             while let Some(read_one) = reads.next() {
                 read_one(&read);
             }
         })?;
-        Ok(Self { reader, writer, commits })
+        Ok(Self { reader, writer, commits, flushes })
     }
 
     /// The same, waiting up to `patience` for whoever has the store to leave it.
@@ -110,7 +124,12 @@ impl SqliteStore {
 
     /// How many transactions were committed since it was opened: fewer than writes, if these are gathered well.
     pub fn commits(&self) -> u64 {
-        self.commits.load(std::sync::atomic::Ordering::Relaxed)
+        self.commits.load(Ordering::Relaxed)
+    }
+
+    /// How often the log was flushed to stable storage since then, besides at checkpoints.
+    pub fn flushes(&self) -> u64 {
+        self.flushes.load(Ordering::Relaxed)
     }
 
     async fn write<T: Send + 'static>(

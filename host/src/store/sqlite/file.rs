@@ -28,6 +28,8 @@ pub(super) struct Opened {
     pub(super) write: Connection,
     /// A connection that can only read.
     pub(super) read: Connection,
+    /// Where the write-ahead log is.
+    pub(super) log: PathBuf,
 }
 
 /// A store's lock. It is given up by name, since closing the file is not enough: a process that was started meanwhile and
@@ -53,7 +55,7 @@ pub(super) fn open(path: &Path) -> Result<Opened, StoreError> {
     };
     let write = prepare_writing(&path).map_err(explain)?;
     let read = prepare_reading(&path).map_err(explain)?;
-    Ok(Opened { lock, write, read })
+    Ok(Opened { lock, write, read, log: beside(&path, "-wal") })
 }
 
 /// Makes folder and file for the owner only, and answers the file's one true path. An existing file is not opened:
@@ -66,6 +68,13 @@ fn make(path: &Path) -> io::Result<PathBuf> {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => fs::canonicalize(path),
     }
+}
+
+/// The file of that name with more behind it.
+fn beside(database: &Path, ending: &str) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
 }
 
 fn prepare_writing(path: &Path) -> Result<Connection, StoreError> {
@@ -82,6 +91,8 @@ fn prepare_writing(path: &Path) -> Result<Connection, StoreError> {
         ));
     }
     connection.pragma_update(None, "foreign_keys", true)?;
+    // What must be flushed sooner than at a checkpoint is, by the flusher.
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
     // macOS only: there, a plain flush stops at the drive's cache.
     connection.pragma_update(None, "fullfsync", true)?;
     connection.pragma_update_and_check(None, "journal_size_limit", LOG_KEPT, |_| Ok(()))?;
@@ -108,8 +119,7 @@ pub(super) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Store
 impl Lock {
     /// It ends with the process at the latest. Its file stays: a name that comes and goes could be locked twice.
     fn take(database: &Path) -> io::Result<Self> {
-        let mut name = database.as_os_str().to_owned();
-        name.push(".lock");
+        let name = beside(database, ".lock");
         let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(name)?;
         rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
         Ok(Self(file))

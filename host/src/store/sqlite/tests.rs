@@ -3,7 +3,13 @@
 mod files;
 mod model;
 
-use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
+use std::{
+    fs, io,
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    sync::mpsc::{Receiver, SyncSender, sync_channel},
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use rusqlite::Connection;
@@ -66,7 +72,7 @@ async fn limit_growth(store: &SqliteStore, pages: Option<i64>) {
 /// waiting at once.
 async fn together<C: Future>(store: &SqliteStore, calls: impl IntoIterator<Item = C>) -> Vec<C::Output> {
     let (entered, writer_waits) = tokio::sync::oneshot::channel();
-    let (let_go, gathered) = std::sync::mpsc::sync_channel(1);
+    let (let_go, gathered) = sync_channel(1);
     let hold_up = store.write(Flush::Never, move |_| {
         entered.send(()).unwrap();
         gathered.recv().unwrap();
@@ -278,23 +284,77 @@ async fn a_mark_is_flushed_if_and_only_if_another_part_follows() {
     let lease = take(&store, 1).await;
     let event = store.begin(&lease, Timestamp(0)).await.unwrap().unwrap().event;
     let parts = vec!["one".to_owned(), "two".to_owned()];
-    let synchronous = || {
-        // Within an operation the pragma can be read, not changed.
-        store.write(
-            Flush::If(Box::new(|c| {
-                Ok(c.query_row("PRAGMA synchronous", [], |row| row.get::<_, i64>(0))? == 2)
-            })),
-            |c| Ok(c.query_row("PRAGMA synchronous", [], |row| row.get::<_, i64>(0))?),
-        )
-    };
+    let before = store.flushes();
     store.record_parts(&lease, event, parts, End::Done, SessionChange::Keep, String::new()).await.unwrap();
-    assert_eq!(synchronous().await.unwrap(), 2, "FULL");
+    assert_eq!(store.flushes() - before, 1, "the answer is a promise");
     store.ping().await.unwrap();
-    assert_eq!(synchronous().await.unwrap(), 1, "NORMAL");
+    assert_eq!(store.flushes() - before, 1, "nobody relies on that");
     store.mark_part(&lease, event, 0, PartState::Posted(None)).await.unwrap();
-    assert_eq!(synchronous().await.unwrap(), 2, "FULL: the second part is sent next");
+    assert_eq!(store.flushes() - before, 2, "the second part is sent next");
     store.mark_part(&lease, event, 1, PartState::Posted(None)).await.unwrap();
-    assert_eq!(synchronous().await.unwrap(), 1, "NORMAL: only this part can be in doubt");
+    assert_eq!(store.flushes() - before, 2, "only this part can be in doubt");
+}
+
+/// A store whose flushes begin and end as the test says: each tells that it has begun, and waits for what it comes to.
+fn flushed_by_hand() -> (SqliteStore, Receiver<()>, SyncSender<io::Result<()>>, TempDir) {
+    let folder = TempDir::new().unwrap();
+    let (begins, begun) = sync_channel(10);
+    let (ends, ended) = sync_channel(10);
+    let flush = move || {
+        begins.send(()).unwrap();
+        ended.recv().unwrap()
+    };
+    let opened = file::open(&path(&folder)).unwrap();
+    (SqliteStore::run(opened, Box::new(flush)).unwrap(), begun, ends, folder)
+}
+
+#[tokio::test]
+async fn what_needs_no_flush_does_not_wait_for_one() {
+    let (store, begun, ends, _folder) = flushed_by_hand();
+    let mut accepted = store.accept(message(1, 1), 10);
+    assert!(futures_util::poll!(&mut accepted).is_pending());
+    begun.recv().unwrap();
+    let lease = take(&store, 1).await;
+    assert!(store.begin(&lease, Timestamp(0)).await.unwrap().is_some(), "it is committed");
+    assert!(futures_util::poll!(&mut accepted).is_pending(), "and not promised");
+    ends.send(Ok(())).unwrap();
+    assert_eq!(accepted.await.unwrap(), Acceptance::Fresh);
+}
+
+#[tokio::test]
+async fn what_gathers_during_a_flush_shares_the_next_one() {
+    let (store, begun, ends, _folder) = flushed_by_hand();
+    let mut first = store.accept(message(1, 1), 10);
+    assert!(futures_util::poll!(&mut first).is_pending());
+    begun.recv().unwrap();
+    let mut later = join_all((2..6).map(|id| store.accept(message(id, id), 10)));
+    assert!(futures_util::poll!(&mut later).is_pending());
+    // Once the second is answered, what came before the first is committed and handed over.
+    store.ping().await.unwrap();
+    store.ping().await.unwrap();
+    for _ in 0..2 {
+        ends.send(Ok(())).unwrap();
+    }
+    first.await.unwrap();
+    assert!(later.await.iter().all(Result::is_ok));
+    assert_eq!(store.flushes(), 2);
+}
+
+#[tokio::test]
+async fn a_failed_flush_is_told_and_the_next_promise_rests_on_a_checkpoint() {
+    let (store, _begun, ends, folder) = flushed_by_hand();
+    ends.send(Err(io::Error::other("the disk is gone"))).unwrap();
+    let refused = store.accept(message(1, 1), 10).await.unwrap_err();
+    assert!(refused.to_string().contains("the disk is gone"), "{refused}");
+    let log = || fs::metadata(folder.path().join("hearth.db-wal")).unwrap().len();
+    let before = log();
+    ends.send(Ok(())).unwrap();
+    assert_eq!(
+        store.accept(message(1, 1), 10).await.unwrap(),
+        Acceptance::Duplicate,
+        "it was taken all the same"
+    );
+    assert!(log() < before, "the log was written back first: {} bytes, {before} before", log());
 }
 
 // === Failing disks ===

@@ -4,19 +4,20 @@
 //! Each operation runs under a savepoint of its own, so one that fails undoes only itself. If the transaction fails,
 //! every operation in it does.
 //!
-//! **What is on stable storage when.** In WAL mode a commit appends to the log. With `synchronous=FULL` the log is
-//! flushed before COMMIT returns; with `NORMAL` it is flushed before a checkpoint only. A killed process loses neither
-//! (the log is in the kernel's hands), a power loss cuts off the log's unflushed end. A transaction is committed as
-//! `FULL` if any operation in it needs that ([`Flush`]). Since a flush covers the log from its beginning, what was
-//! flushed can't outlive something earlier that was not: a power loss takes the store back to an earlier state that it
-//! really had, at or after the last flush. So unflushed steps are lost newest first and as a whole, and they are those
-//! that are safely done again: a lease (its host went down too), the beginning of an event (it is begun again), its end
-//! (it is begun again and finds its parts marked), a kv write of the turn that is now repeated.
+//! **What is on stable storage when.** In WAL mode a commit appends to the log, which SQLite (`synchronous=NORMAL`) flushes
+//! before a checkpoint only. A killed process loses nothing (the log is in the kernel's hands), a power loss cuts off the
+//! log's unflushed end. What is a promise to someone ([`Flush`]) is answered once the log was flushed after its commit, by
+//! a thread beside this one ([`flusher`](super::flusher)): everything else need not wait for that. Since a flush covers the
+//! log from its beginning, what was flushed can't outlive something earlier that was not: a power loss takes the store back
+//! to an earlier state that it really had, at or after the last flush. So unflushed steps are lost newest first and as a
+//! whole, and they are those that are safely done again: a lease (its host went down too), the beginning of an event (it is
+//! begun again), its end (it is begun again and finds its parts marked), a kv write of the turn that is now repeated.
 //!
-//! After a failure the kernel may have dropped what it could not write, though it was committed as `NORMAL` before. So
-//! the next transaction is preceded by a checkpoint into the database file, and later promises rest on that. (Not after
-//! one that could not begin, since another program held the file: it wrote nothing.) A checkpoint needs that nobody reads
-//! an older state; while a backup does, writes fail, and at once, so that the callers need not wait to hear it.
+//! After a failure the kernel may have dropped what it could not write, though it was committed before. So the next
+//! transaction is preceded by a checkpoint into the database file, and later promises rest on that. (Not after one that
+//! could not begin, since another program held the file: it wrote nothing.) A checkpoint needs that nobody reads an older
+//! state; while a backup does, writes fail, and at once, so that the callers need not wait to hear it. What could not be
+//! flushed is there all the same until the power fails, though its caller was told of the failure: to ask again does no harm.
 
 use std::{
     sync::{
@@ -31,6 +32,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use super::{
     StoreError,
     file::Lock,
+    flusher::Flusher,
     worker::{Jobs, Reply, Worker},
 };
 
@@ -55,12 +57,12 @@ pub(super) type Condition = Box<dyn Fn(&Connection) -> Result<bool, StoreError> 
 
 /// Something to be done in a transaction, and answered after it.
 pub(super) trait Operation: Send {
-    /// Whether the transaction must be flushed for it.
+    /// Whether it must be on stable storage before it is answered.
     fn needs_flush(&self, connection: &Connection) -> Result<bool, StoreError>;
     /// Does it. Fails only if the transaction as a whole is lost.
     fn run(&mut self, transaction: &mut Transaction<'_>) -> Result<(), StoreError>;
-    /// Answers, now that the transaction's fate is known.
-    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
+    /// Answers, now that the transaction's fate is known, and that of its flush if it needed one.
+    fn answer(self: Box<Self>, kept: Result<(), StoreError>);
 }
 
 /// An operation that does `work`, and answers with what that returns.
@@ -79,9 +81,10 @@ pub(super) fn start(
     lock: Lock,
     capacity: usize,
     commits: Arc<AtomicU64>,
+    flusher: Flusher,
 ) -> Result<Worker<Box<dyn Operation>>, StoreError> {
     Worker::start("hearth-store-write", capacity, move |jobs| {
-        let mut writer = Writer { connection, flushing: None, failed: false, commits };
+        let mut writer = Writer { flusher, connection, failed: false, commits };
         writer.work_off(jobs);
         drop(writer);
         drop(lock);
@@ -97,10 +100,10 @@ struct Asked<T, W> {
 }
 
 struct Writer {
+    // Dropped in this order: a connection that is closed takes the log away.
+    flusher: Flusher,
     connection: Connection,
-    /// What `synchronous` is set to: `FULL` if true. `None` if that isn't sure.
-    flushing: Option<bool>,
-    /// Whether the last transaction that could begin failed.
+    /// Whether the last transaction that could begin failed, or a flush has failed since.
     failed: bool,
     commits: Arc<AtomicU64>,
 }
@@ -116,25 +119,38 @@ impl Writer {
             {
                 batch.push(next);
             }
-            let committed = self.commit(&mut batch);
-            if let Err(error) = &committed {
-                tracing::error!(%error, operations = batch.len(), "the store could not commit");
-            }
-            for operation in batch {
-                operation.answer(committed.clone());
+            match self.commit(&mut batch) {
+                Ok(promises) => {
+                    let mut promised = Vec::new();
+                    for (operation, is_promise) in batch.into_iter().zip(promises) {
+                        if is_promise {
+                            promised.push(operation);
+                        } else {
+                            operation.answer(Ok(()));
+                        }
+                    }
+                    if !promised.is_empty() {
+                        self.flusher.answer_flushed(promised);
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(%error, operations = batch.len(), "the store could not commit");
+                    for operation in batch {
+                        operation.answer(Err(error.clone()));
+                    }
+                }
             }
         }
     }
 
-    fn commit(&mut self, batch: &mut [Box<dyn Operation>]) -> Result<(), StoreError> {
+    /// Runs all of them in one transaction; which of them must be flushed before they are answered.
+    fn commit(&mut self, batch: &mut [Box<dyn Operation>]) -> Result<Vec<bool>, StoreError> {
+        self.failed |= self.flusher.has_failed();
         if self.failed {
             self.checkpoint()?;
         }
-        let mut flush = false;
-        for operation in &*batch {
-            flush = flush || operation.needs_flush(&self.connection)?;
-        }
-        self.set_flushing(flush)?;
+        let promises = batch.iter().map(|operation| operation.needs_flush(&self.connection));
+        let promises = promises.collect::<Result<Vec<_>, _>>()?;
         let mut transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         // From here on something is written.
         self.failed = true;
@@ -144,17 +160,8 @@ impl Writer {
         transaction.commit()?;
         self.failed = false;
         self.commits.fetch_add(1, Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// It can be changed between transactions only.
-    fn set_flushing(&mut self, flushing: bool) -> Result<(), StoreError> {
-        if self.flushing != Some(flushing) {
-            self.flushing = None;
-            self.connection.pragma_update(None, "synchronous", if flushing { "FULL" } else { "NORMAL" })?;
-            self.flushing = Some(flushing);
-        }
-        Ok(())
+        metrics::counter!("hearth_store_commits_total").increment(1);
+        Ok(promises)
     }
 
     /// Moves the whole log into the database file, flushed, and begins a new one.
@@ -201,8 +208,8 @@ where
         Ok(())
     }
 
-    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
+    fn answer(self: Box<Self>, kept: Result<(), StoreError>) {
         // Nobody listens any more if the caller was dropped.
-        _ = self.reply.send(committed.and(self.result));
+        _ = self.reply.send(kept.and(self.result));
     }
 }
