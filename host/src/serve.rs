@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use axum::Router;
 use tokio::{
     net::TcpListener,
     sync::{Notify, mpsc},
@@ -29,6 +30,7 @@ use crate::{
     lane::{Hops, Lanes},
     missed::Missed,
     operator::{self, Operator, Running, Socket},
+    playground::Playground,
     plugin::{LoadError, Loader, Roster, Seat},
     reload::{Reload, Reloader, Source},
     store::{Horizon, SqliteStore, Store, StoreError, Swept},
@@ -91,6 +93,8 @@ pub struct Hearth {
     operator: Option<Socket>,
     /// None if nobody wants to look.
     admin: Option<TcpListener>,
+    /// Whose page shows what is behind the bots.
+    playground: Option<Playground>,
 }
 
 impl Hearth {
@@ -159,6 +163,7 @@ impl Hearth {
             timer_set,
             operator,
             admin: None,
+            playground: None,
         })
     }
 
@@ -178,6 +183,13 @@ impl Hearth {
     #[must_use]
     pub fn observed_on(mut self, listener: TcpListener) -> Self {
         self.admin = Some(listener);
+        self
+    }
+
+    /// Shows on the page of its playground what is behind the bots there: what runs, what was refused, their turns.
+    #[must_use]
+    pub fn seen_from(mut self, playground: Playground) -> Self {
+        self.playground = Some(playground);
         self
     }
 
@@ -229,6 +241,11 @@ impl Hearth {
         let sweeper = tokio::spawn(sweep(store, roster, events, journal, ended.clone()));
         let api = operator::router(self.operator());
         let admin = admin.map(|admin| tokio::spawn(admin.serve(api.clone(), ended.clone())));
+        let page = self.playground.map(|playground| {
+            let backstage =
+                show_backstage(playground, api.clone(), self.reloader.clone(), self.client.clone());
+            tokio::spawn(ended.clone().run_until_cancelled_owned(backstage))
+        });
         let operator = self.operator.map(|socket| tokio::spawn(socket.serve(api, ended.clone())));
         let plugins = Box::pin(async {
             let mut reload = self.reload;
@@ -279,6 +296,9 @@ impl Hearth {
             // It can only have ended or panicked; the store is closed in either case.
             let _ = door.await;
         }
+        if let Some(page) = page {
+            let _ = page.await;
+        }
         self.store.close().await;
         Ok(served?)
     }
@@ -308,6 +328,30 @@ impl Hearth {
         };
         let running = Running { lanes: self.lanes.clone(), reloader: self.reloader.clone() };
         Operator { store: Arc::clone(&self.store), running: Some(running), bots: Arc::new(names) }
+    }
+}
+
+/// Connects the playground's page to the host. Runs until it is dropped.
+async fn show_backstage(playground: Playground, api: Router, reloader: Reloader, client: Client) {
+    /// Takes the connection back.
+    struct Connected(Playground);
+    impl Drop for Connected {
+        fn drop(&mut self) {
+            self.0.disconnect();
+        }
+    }
+
+    let (mut status, mut features) = (reloader.changes(), playground.features());
+    playground.connect(api);
+    let connected = Connected(playground);
+    loop {
+        connected.0.show_status(status.borrow_and_update().clone());
+        tokio::select! {
+            // Its sender lives in `reloader`.
+            _ = status.changed() => {}
+            // As if another Campfire had been put in its place: what was learned of the one before holds no more.
+            _ = features.changed() => client.forget_features(),
+        }
     }
 }
 

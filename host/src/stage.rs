@@ -38,8 +38,6 @@ pub struct Stage {
     pub config: Config,
     /// The embedded Campfire.
     pub playground: Playground,
-    /// What its page says above the conversation.
-    pub notice: &'static str,
     /// Each bot's direct room.
     pub rooms: BTreeMap<BotName, RoomId>,
     /// Where the host is to take webhooks.
@@ -86,8 +84,9 @@ impl Stage {
     ) -> io::Result<Self> {
         let webhooks = TcpListener::bind(ANY).await?;
         let playground = Playground::new(options);
-        let notice = if config.agent.is_demo { DEMO_NOTICE } else { "" };
-        playground.set_notice(notice);
+        if config.agent.is_demo {
+            playground.set_notice(DEMO_NOTICE);
+        }
         let page = Page::open(bind_or_any(page).await?, &playground)?;
         let wardrobe = Arc::new(Wardrobe {
             playground: playground.clone(),
@@ -98,7 +97,7 @@ impl Stage {
         });
         wardrobe.dress(&mut config);
         let rooms = wardrobe.rooms();
-        Ok(Self { config, playground, notice, rooms, webhooks, page, wardrobe })
+        Ok(Self { config, playground, rooms, webhooks, page, wardrobe })
     }
 }
 

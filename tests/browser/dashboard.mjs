@@ -1,39 +1,15 @@
-// Scenes of the dashboard, each played in a Chromium of its own: node dashboard.mjs '<stage as JSON>'. Ends with 0 if
-// everything was as it should be. What it waits for it waits for in the page, and not for ever.
+// Scenes of the dashboard.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
-import { join } from "node:path";
 
-const stage = JSON.parse(process.argv[2]);
-const require = createRequire(join(stage.packages, "x.js"));
-const { chromium } = require("playwright-core");
+import { JUDGED, LOOKS, judge, open as openPage, picture as take, play, stage } from "./stage.mjs";
 
-const browser = await chromium.launch({
-  executablePath: stage.chromium,
-  headless: true,
-  args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-});
-
-async function open(path = "", options = {}) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
-  const page = await context.newPage();
-  page.setDefaultTimeout(30000);
-  page.faults = [];
-  page.on("pageerror", (error) => page.faults.push(String(error)));
-  page.on("console", (message) => {
-    // A refused login is told by the browser too.
-    if (message.type() === "error" && !/status of (401|429)/.test(message.text())) page.faults.push(message.text());
-  });
-  await page.goto(stage.url + path);
-  return page;
-}
-
+// A refused login is told by the browser too.
+const open = (path, options) => openPage(path, options, /status of (401|429)/);
+const picture = (page, name) => take(page, name, { fullPage: true });
 const go = (page, name) => page.getByRole("navigation", { name: "Pages" }).getByRole("link", { name }).click();
 const card = (page, bot) => page.getByRole("listitem").filter({ has: page.getByRole("heading", { name: bot, exact: true }) });
 const row = (page, text) => page.getByRole("row").filter({ hasText: text });
-const picture = (page, name) => page.screenshot({ path: join(stage.pictures, `dashboard-${name}.png`), fullPage: true });
 
 const scenes = {
   async operate() {
@@ -91,7 +67,7 @@ const scenes = {
 
     // Conversations.
     await go(page, "Conversations");
-    await page.getByRole("button", { name: `Forget the conversation of assistant in room ${stage.room}`, exact: true }).click();
+    await page.getByRole("button", { name: `Forget the conversation of assistant in room ${stage.more.room}`, exact: true }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Forget" }).click();
     await page.waitForFunction(() => document.querySelectorAll("tbody tr").length === 1);
     await go(page, "Costs");
@@ -108,7 +84,7 @@ const scenes = {
     await page.getByLabel("Token").fill("a-token-that-is-wrong");
     await page.keyboard.press("Enter");
     await page.getByText("this is not the token").waitFor();
-    await page.getByLabel("Token").fill(stage.token);
+    await page.getByLabel("Token").fill(stage.more.token);
     await page.keyboard.press("Enter");
     await page.getByRole("heading", { name: "Turns" }).waitFor();
     const cookies = await page.context().cookies();
@@ -158,24 +134,13 @@ const scenes = {
   },
 
   async access() {
-    const axe = await readFile(require.resolve("axe-core/axe.min.js"), "utf8");
     const pages = [["", "Bots"], ["#/turns", "Turns"], ["#/failed", "Failed and uncertain"], ["#/conversations", "Conversations"], ["#/costs", "By bot and day"]];
-    for (const [name, options] of [
-      ["light", { colorScheme: "light" }],
-      ["dark", { colorScheme: "dark" }],
-      ["phone", { colorScheme: "light", viewport: { width: 390, height: 844 }, deviceScaleFactor: 2 }],
-    ]) {
-      // The judge runs in the page, which would not let it; and a colour that is still changing is none to be judged.
-      const page = await open("", { ...options, bypassCSP: true, reducedMotion: "reduce" });
+    for (const [name, options] of LOOKS) {
+      const page = await open("", { ...options, ...JUDGED });
       for (const [path, heading] of pages) {
         await page.goto(stage.url + path);
         await page.getByRole("heading", { name: heading }).waitFor();
-        await page.evaluate(axe);
-        const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
-        const told = found.violations.map((found) => `${found.impact} ${found.id}: ${found.help}: ${found.nodes.map((node) => node.html).join(" ")}`);
-        assert.deepEqual(told, [], `${name} ${path}`);
-        const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-        assert.equal(wide, 0, `${name} ${path} is wider than the window`);
+        await judge(page, `${name} ${path}`);
         await picture(page, `${name}-${heading.split(" ")[0].toLowerCase()}`);
       }
     }
@@ -191,8 +156,4 @@ const scenes = {
   },
 };
 
-try {
-  await scenes[stage.scene]();
-} finally {
-  await browser.close();
-}
+await play(scenes);

@@ -1,6 +1,7 @@
 //! Hearth end to end: a real host against the playground, and the doubles that the tests need besides.
 
 pub mod binary;
+pub mod browser;
 pub mod chaos;
 pub mod claude_cli;
 pub mod clock;

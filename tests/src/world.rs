@@ -143,6 +143,7 @@ impl World {
             wardrobe.dress(&mut salvage.config);
             Ok(salvage)
         }));
+        hearth = hearth.seen_from(self.playground.clone());
         if let Some(admin) = self.config.host.admin.as_ref().filter(|admin| admin.listen.port() == 0) {
             let listener = TcpListener::bind(admin.listen).await.expect("a port is free");
             self.admin = listener.local_addr().ok();

@@ -2,22 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
-use std::{
-    path::{Path, PathBuf},
-    process::Stdio,
-    time::Duration,
-};
-
 use hearth::playground::{Fault, Features, Options};
 use hearth_tests::{
-    binary,
+    browser,
     world::{World, demo_agent},
 };
 use serde_json::json;
-use tokio::process::Command;
 
-/// How long a scene may take. Long, since browsers start slowly on a busy machine; no test waits for it.
-const SCENE: Duration = Duration::from_mins(3);
 const TOKEN: &str = "a-token-that-is-long-enough";
 const BOTS: &str = "[bots.echo]\nplugin = \"echo\"\n[bots.assistant]\nplugin = \"assistant\"\ngrants = [\"kv\"]\n\
     [bots.absent]\nplugin = \"no-such-plugin\"\n";
@@ -31,39 +22,10 @@ async fn observed_at(host_keys: &str, campfire: Options) -> World {
     World::with(&toml, campfire).await
 }
 
-/// Where pictures of the pages go, to be looked at; they stay after the test.
-fn pictures() -> PathBuf {
-    let folder = std::env::var_os("HEARTH_TEST_PICTURES")
-        .map_or_else(|| std::env::temp_dir().join("hearth-pictures"), PathBuf::from);
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
-}
-
 /// Plays a scene to its end.
-async fn play(scene: &str, world: &World, pictures: &Path) {
-    let installed = |name: &str| {
-        std::env::var(name)
-            .unwrap_or_else(|_| panic!("{name} is not set: this test runs from tests/run, which installs it"))
-    };
-    let stage = json!({
-        "scene": scene,
-        "url": format!("http://{}/", world.admin.unwrap()),
-        "token": TOKEN,
-        "room": world.room("assistant"),
-        "chromium": installed("HEARTH_TEST_CHROMIUM"),
-        "packages": installed("HEARTH_TEST_BROWSER_DRIVER"),
-        "pictures": pictures,
-    });
-    #[expect(clippy::disallowed_methods, reason = "the tests run other programs")]
-    let played = Command::new("node")
-        .arg(binary::repository().join("tests/browser/dashboard.mjs"))
-        .arg(stage.to_string())
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let output = tokio::time::timeout(SCENE, played).await.expect("the scene ends").expect("node runs");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{scene}: {said}{}", String::from_utf8_lossy(&output.stderr));
+async fn play(scene: &str, world: &World) {
+    let url = format!("http://{}/", world.admin.unwrap());
+    browser::play("dashboard", scene, &url, json!({ "token": TOKEN, "room": world.room("assistant") })).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -79,7 +41,7 @@ async fn bots_and_turns_are_seen_and_paused_searched_stopped_and_put_back() {
     world.drained().await;
     let (you, shared) = (world.playground.you(), world.playground.shared_room());
     world.playground.say(you, shared, "@assistant demo:slow=3600000").unwrap();
-    play("operate", &world, &pictures()).await;
+    play("operate", &world).await;
     // The scene put the failed message back, and had the uncertain answer posted anyway.
     world.drained().await;
     assert_eq!(world.answers(room).iter().filter(|answer| answer.contains("is this there?")).count(), 2);
@@ -90,7 +52,7 @@ async fn bots_and_turns_are_seen_and_paused_searched_stopped_and_put_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_has_no_token_stays_outside_and_who_has_it_comes_in_and_goes() {
     let world = observed(&format!("admin-token = \"{TOKEN}\"\n")).await;
-    play("login", &world, &pictures()).await;
+    play("login", &world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,7 +69,7 @@ async fn what_people_and_bots_write_is_never_more_than_text() {
     world.ask_as(account, room, "demo:tool recall {}").await;
     world.ask_as(account, room, &format!("demo:tool {} {{}}", "<b>no-such</b>")).await;
     world.drained().await;
-    play("markup", &world, &pictures()).await;
+    play("markup", &world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -118,5 +80,5 @@ async fn everybody_can_use_it_by_sight_by_ear_and_by_keyboard() {
     world.ask(room, "demo:die").await;
     world.ask(world.room("echo"), "hello").await;
     world.drained().await;
-    play("access", &world, &pictures()).await;
+    play("access", &world).await;
 }

@@ -31,6 +31,9 @@ use crate::{
 /// Where the playground's page is, if the port is free.
 const PAGE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8788);
 
+/// Whom one can also speak as in the playground.
+const COLLEAGUES: [&str; 2] = ["Mira", "Tom"];
+
 /// Runs the bots against the real Campfire, with the socket that was passed on to this process, if one was.
 pub(super) async fn run(config: Config, passed: Option<Passed>) -> Result<ExitCode, Report> {
     logging::start("info");
@@ -65,6 +68,9 @@ pub(super) async fn run(config: Config, passed: Option<Passed>) -> Result<ExitCo
 pub(super) async fn dev(config: Config) -> Result<ExitCode, Report> {
     logging::start("info");
     let stage = Stage::set(config, stage::PLAYGROUND, PAGE, Options::default()).await.into_diagnostic()?;
+    for colleague in COLLEAGUES {
+        stage.playground.add_person(colleague);
+    }
     let agent = if stage.config.agent.is_demo {
         "the demo agent (set `[agent] command = \"claude\"` in bots.toml for the real one)"
     } else {
@@ -87,13 +93,9 @@ pub(super) async fn dev(config: Config) -> Result<ExitCode, Report> {
         wardrobe.dress(&mut salvage.config);
         Ok(salvage)
     };
-    let mut hearth = hearth.following(Arc::new(source));
+    let mut hearth = hearth.following(Arc::new(source)).seen_from(stage.playground.clone());
     reload_on_hangup(hearth.reloader().clone())?;
-    let workshop = Workshop {
-        roster: Arc::clone(hearth.roster()),
-        playground: stage.playground.clone(),
-        notice: stage.notice.to_owned(),
-    };
+    let workshop = Workshop { roster: Arc::clone(hearth.roster()), playground: stage.playground.clone() };
     let mut dashboard = String::new();
     if let Some(listener) = admin {
         let address = listener.local_addr().into_diagnostic()?;

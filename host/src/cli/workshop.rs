@@ -3,7 +3,7 @@
 //! - A plugin's sources are where `hearth build` finds them: in a folder beside the one that its component is in.
 //! - What is out of date at the start is built too. A component that was put there by other means is left alone.
 //! - One build at a time. While one runs, or has failed, the last good code answers.
-//! - The compiler's words are in the terminal; the playground's page says that there are some.
+//! - How it fares, with the compiler's words, is shown in the terminal and on the playground's page.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,7 +20,8 @@ use tokio::{
 use super::terminal;
 use crate::{
     causes::with_causes,
-    playground::Playground,
+    id::Timestamp,
+    playground::{Build, BuildState, Playground},
     plugin::{ContentHash, Roster},
     reload::Folders,
     toolchain::{self, StaleReason},
@@ -41,8 +42,6 @@ pub(super) struct Workshop {
     pub(super) roster: Arc<Roster>,
     /// Where people look.
     pub(super) playground: Playground,
-    /// What the page says while nothing is wrong.
-    pub(super) notice: String,
 }
 
 /// A plugin's sources, as they were found.
@@ -74,10 +73,17 @@ impl Workshop {
         let changed = Arc::new(Notify::new());
         let mut folders = Folders::new(&changed);
         let mut followed: BTreeMap<PathBuf, Followed> = BTreeMap::new();
-        let mut failing = BTreeSet::new();
+        // What became of each project's last build.
+        let mut builds: BTreeMap<PathBuf, Build> = BTreeMap::new();
         loop {
             let mut look = Instant::now() + LOOK;
-            for found in self.found().await {
+            let found = self.found().await;
+            let before = builds.len();
+            builds.retain(|project, _| found.iter().any(|found| found.project == *project));
+            if builds.len() < before {
+                self.playground.show_builds(builds.values().cloned().collect());
+            }
+            for found in found {
                 for folder in &found.folders {
                     folders.follow(folder).await;
                 }
@@ -86,12 +92,14 @@ impl Workshop {
                     followed.entry(found.project.clone()).or_insert_with(|| Followed::new(&found, now));
                 if project.is_due(&found.sources, now) {
                     let saved = project.since;
-                    if self.build(&found, saved).await {
-                        failing.remove(&found.project);
-                    } else {
-                        failing.insert(found.project);
-                    }
-                    self.tell(&failing);
+                    let mut show = |state| {
+                        let plugin = found.name();
+                        let build = Build { plugin, since: Timestamp::now(), state };
+                        builds.insert(found.project.clone(), build);
+                        self.playground.show_builds(builds.values().cloned().collect());
+                    };
+                    show(BuildState::Building);
+                    show(self.build(&found, saved).await);
                 }
                 look = look.min(project.due().unwrap_or(look));
             }
@@ -109,16 +117,17 @@ impl Workshop {
         tokio::task::spawn_blocking(find).await.unwrap_or_default()
     }
 
-    /// Builds a plugin, and says what came of it; answers whether it is a plugin.
-    async fn build(&self, found: &Found, saved: Instant) -> bool {
-        let Some(out) = found.plugin.parent() else { return true };
-        let name = found.plugin.file_stem().unwrap_or_default().display();
+    /// Builds a plugin, and says what came of it.
+    async fn build(&self, found: &Found, saved: Instant) -> BuildState {
+        let (name, out) = (found.name(), found.plugin.parent().unwrap_or(Path::new("")));
         terminal::note(&format!("… {name}: building"));
         let built = match toolchain::build(&found.project, out).await {
             Ok(built) => built,
             Err(error) => {
-                terminal::note(&format!("✗ {}; the last good code answers", with_causes(&error)));
-                return false;
+                let cause = with_causes(&error);
+                terminal::note(&format!("✗ {cause}; the last good code answers"));
+                let words = error.words().map_or(cause, str::to_owned);
+                return BuildState::Failed { why: format!("{name} can't be built"), words };
             }
         };
         let (took, hash) = (built.took, ContentHash::of_file(&built.path).await);
@@ -128,22 +137,25 @@ impl Workshop {
             seats.into_iter().all(|seat| seat.generation.map(|running| running.plugin.hash) == hash)
         };
         let live = timeout(LIVE, changes.wait_for(runs)).await.is_ok();
-        terminal::note(&if live {
-            format!("✓ {name}: live {:.2?} after it was saved (built in {took:.2?})", saved.elapsed())
-        } else {
-            format!("✗ {name}: built in {took:.2?}, and not in place; the log says why")
-        });
-        true
+        let after = saved.elapsed();
+        if live {
+            terminal::note(&format!("✓ {name}: live {after:.2?} after it was saved (built in {took:.2?})"));
+            return BuildState::Live { after: u64::try_from(after.as_millis()).unwrap_or(u64::MAX) };
+        }
+        terminal::note(&format!("✗ {name}: built in {took:.2?}, and not in place; the log says why"));
+        BuildState::Failed {
+            why: format!("{name} is built, and can't be put in place"),
+            words: String::new(),
+        }
     }
+}
 
-    fn tell(&self, failing: &BTreeSet<PathBuf>) {
-        let names = failing.iter().filter_map(|project| project.file_name()).map(|name| name.display());
-        let names = names.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        self.playground.set_notice(&if failing.is_empty() {
-            self.notice.clone()
-        } else {
-            format!("{names} can't be built: the terminal says why. The last good code answers.")
-        });
+// === impl Found ===
+
+impl Found {
+    /// The plugin's name.
+    fn name(&self) -> String {
+        self.plugin.file_stem().unwrap_or_default().to_string_lossy().into_owned()
     }
 }
 

@@ -21,7 +21,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Change, Error, Fault, Features, Message, Playground,
+    Error, Fault, Features, Message, Playground,
     webhooks::media_type_of,
     world::{Content, LARGEST_POST, Span, World},
 };
@@ -41,21 +41,12 @@ enum Refusal {
 
 type Answer = Result<Response, Refusal>;
 
-pub(super) fn router(features: Features) -> Router<Playground> {
-    let mut messages = post(create);
-    if features.history {
-        messages = messages.get(list);
-    }
-    let mut router = Router::new().route("/rooms/{room}/{key}/messages", messages);
-    if features.editing {
-        router = router.route("/rooms/{room}/{key}/messages/{message}", patch(edit).delete(remove));
-    }
-    if features.boosts {
-        router = router
-            .route("/rooms/{room}/{key}/messages/{message}/boosts", post(boost))
-            .route("/rooms/{room}/{key}/boosts/{boost}", delete(remove_boost));
-    }
-    router
+pub(super) fn router() -> Router<Playground> {
+    Router::new()
+        .route("/rooms/{room}/{key}/messages", post(create).get(list))
+        .route("/rooms/{room}/{key}/messages/{message}", patch(edit).delete(remove))
+        .route("/rooms/{room}/{key}/messages/{message}/boosts", post(boost))
+        .route("/rooms/{room}/{key}/boosts/{boost}", delete(remove_boost))
         .method_not_allowed_fallback(async || StatusCode::NOT_FOUND)
         .layer(DefaultBodyLimit::max(LARGEST_POST + ENVELOPE))
 }
@@ -98,6 +89,7 @@ async fn list(
     Query(window): Query<Window>,
     headers: HeaderMap,
 ) -> Answer {
+    require(&playground, |features| features.history)?;
     let (_, room) = admit(&playground, &room, &key)?;
     let span = match (window.before, window.after) {
         (Some(id), _) => Span::Before(MessageId(id)),
@@ -129,12 +121,11 @@ async fn edit(
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer {
+    require(&playground, |features| features.editing)?;
     let (bot, room) = admit(&playground, &room, &key)?;
     let html = utf8(&body)?;
-    let mut world = playground.world();
-    let edited = world.edit(bot, room, MessageId(number(&message)?), html)?;
-    playground.tell(Change::MessageUpdated(edited.clone()));
-    Ok(Json(described(&world, &edited, &origin(&headers))).into_response())
+    let edited = playground.edit(bot, room, MessageId(number(&message)?), html)?;
+    Ok(Json(described(&playground.world(), &edited, &origin(&headers))).into_response())
 }
 
 /// `DELETE /rooms/:room_id/:bot_key/messages/:id`
@@ -142,11 +133,9 @@ async fn remove(
     State(playground): State<Playground>,
     Path((room, key, message)): Path<(String, String, String)>,
 ) -> Answer {
+    require(&playground, |features| features.editing)?;
     let (bot, room) = admit(&playground, &room, &key)?;
-    let message = MessageId(number(&message)?);
-    let mut world = playground.world();
-    world.delete(bot, room, message)?;
-    playground.tell(Change::MessageDeleted { room, message });
+    playground.delete(bot, room, MessageId(number(&message)?))?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -156,15 +145,14 @@ async fn boost(
     Path((room, key, message)): Path<(String, String, String)>,
     body: Bytes,
 ) -> Answer {
+    require(&playground, |features| features.boosts)?;
     let (bot, room) = admit(&playground, &room, &key)?;
     let content = utf8(&body)?;
-    let mut world = playground.world();
-    let (boost, boosted) = world.boost(bot, room, MessageId(number(&message)?), &content)?;
-    playground.tell(Change::MessageUpdated(boosted));
+    let boost = playground.boost(bot, room, MessageId(number(&message)?), &content)?;
     let described = json!({
         "id": boost.id,
         "content": boost.content,
-        "booster": person(&world, boost.author, ""),
+        "booster": person(&playground.world(), boost.author, ""),
     });
     Ok((StatusCode::CREATED, Json(described)).into_response())
 }
@@ -174,11 +162,15 @@ async fn remove_boost(
     State(playground): State<Playground>,
     Path((room, key, boost)): Path<(String, String, String)>,
 ) -> Answer {
+    require(&playground, |features| features.boosts)?;
     let (bot, room) = admit(&playground, &room, &key)?;
-    let mut world = playground.world();
-    let message = world.remove_boost(bot, room, number(&boost)?)?;
-    playground.tell(Change::MessageUpdated(message));
+    playground.remove_boost(bot, room, number(&boost)?)?;
     Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// What an older server does not have is not there, whoever asks.
+fn require(playground: &Playground, has: impl Fn(Features) -> bool) -> Result<(), Refusal> {
+    if has(*playground.inner.features.borrow()) { Ok(()) } else { Err(StatusCode::NOT_FOUND.into()) }
 }
 
 /// The bot, if the key is one, and the room, if the bot is in it: in this order, as Campfire checks them.
@@ -313,6 +305,7 @@ impl Error {
             | Self::UnknownBoost(_)
             | Self::NotAMember { .. } => StatusCode::NOT_FOUND,
             Self::NotTheAuthor { .. } => StatusCode::FORBIDDEN,
+            Self::Full { .. } => StatusCode::CONFLICT,
             Self::Blank => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         }

@@ -7,6 +7,7 @@
 //! What goes wrong with a webhook is recorded ([`Playground::deliveries`]) and, where Campfire says so, seen in the room.
 //! [`Playground::inject`] makes the next posts fail as a real server may.
 
+mod backstage;
 mod bot_api;
 mod html;
 mod mention;
@@ -14,6 +15,7 @@ mod model;
 mod page;
 mod webhooks;
 mod world;
+mod writing;
 
 use std::{
     collections::VecDeque,
@@ -23,15 +25,19 @@ use std::{
 };
 
 use axum::Router;
-use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-pub use self::model::{Attachment, Boost, BotAccount, Delivery, Effect, Error, Fault, Message, Person, Room};
 use self::{
+    backstage::Backstage,
     webhooks::Mailer,
-    world::{ALL_TALK, Content, World, YOU},
+    world::{ALL_TALK, World, YOU},
+};
+pub use self::{
+    backstage::{Build, BuildState},
+    model::{Attachment, Boost, BotAccount, Delivery, Effect, Error, Fault, Message, Person, Room},
 };
 use crate::id::{MessageId, RoomId, Timestamp, UserId};
 
@@ -45,7 +51,7 @@ const FAULTS_KEPT: usize = 64;
 pub struct Options {
     /// The id of the first message. Default: the current Unix time in milliseconds, so that ids never repeat over restarts.
     pub first_message_id: MessageId,
-    /// Which endpoints besides posting there are. Default: [`Features::newest`].
+    /// Which endpoints besides posting there are at first. Default: [`Features::newest`].
     pub features: Features,
     /// How long a bot may take to accept the connection of a webhook. Campfire: 7 s.
     pub webhook_connect_timeout: Duration,
@@ -61,7 +67,7 @@ pub struct Options {
 }
 
 /// What a Campfire can do for bots besides taking their posts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Features {
     /// Reading a room's messages.
     pub history: bool,
@@ -93,8 +99,10 @@ pub enum Change {
     },
     /// A webhook came to its end.
     WebhookDelivered(Arc<Delivery>),
-    /// People, rooms or the notice changed.
+    /// People, rooms, the notice, or what this Campfire can do changed.
     SurroundingsChanged,
+    /// The code behind the bots changed, or how its build fares.
+    BackstageChanged,
     /// This reader fell behind by so many changes: read again what matters.
     Missed(u64),
 }
@@ -109,6 +117,8 @@ struct Inner {
     changes: broadcast::Sender<Change>,
     mailer: Mailer,
     notice: Mutex<String>,
+    features: watch::Sender<Features>,
+    backstage: Mutex<Backstage>,
     faults: Mutex<VecDeque<(Fault, u32)>>,
     faults_taken: watch::Sender<u32>,
     closed: CancellationToken,
@@ -152,6 +162,8 @@ impl Playground {
             changes: broadcast::Sender::new(CHANGES_KEPT),
             mailer,
             notice: Mutex::default(),
+            features: watch::Sender::new(options.features),
+            backstage: Mutex::default(),
             faults: Mutex::default(),
             faults_taken: watch::Sender::new(0),
             closed: CancellationToken::new(),
@@ -163,7 +175,7 @@ impl Playground {
 
     /// The bot API, the page, and what the page needs.
     pub fn router(&self) -> Router {
-        page::router(self).merge(bot_api::router(self.inner.options.features)).with_state(self.clone())
+        page::router(self).merge(bot_api::router()).with_state(self.clone())
     }
 
     /// Ends the page's event streams and stops delivering webhooks, so that a server that waits for its connections ends.
@@ -233,46 +245,9 @@ impl Playground {
         Ok(room)
     }
 
-    /// Writes `text` as somebody at the web page would: it stays text, but for `@Name` of a member, which becomes a real
-    /// mention. Webhooks go out.
-    ///
-    /// # Errors
-    /// [`Error::UnknownRoom`], [`Error::NotAMember`], [`Error::Blank`], and [`Error::TooLong`] above 20 MiB.
-    pub fn say(&self, author: UserId, room: RoomId, text: &str) -> Result<MessageId, Error> {
-        if text.trim().is_empty() {
-            return Err(Error::Blank);
-        }
-        let html = self.world().typed(room, text);
-        Ok(self.write(author, room, Content::Html(html))?.id)
-    }
-
-    /// Uploads a file as somebody at the web page would. Webhooks go out.
-    ///
-    /// # Errors
-    /// [`Error::UnknownRoom`], [`Error::NotAMember`], and [`Error::TooLong`] above 20 MiB.
-    pub fn upload(
-        &self,
-        author: UserId,
-        room: RoomId,
-        file_name: &str,
-        bytes: impl Into<Bytes>,
-    ) -> Result<MessageId, Error> {
-        let file = Content::File {
-            name: file_name.to_owned(),
-            media_type: webhooks::media_type_of(file_name).to_owned(),
-            bytes: bytes.into(),
-        };
-        Ok(self.write(author, room, file)?.id)
-    }
-
     /// The messages of a room, oldest first; none if there is no such room. A room keeps its newest 500.
     pub fn messages(&self, room: RoomId) -> Vec<Message> {
         self.world().messages(room).map(|message| Message::clone(message)).collect()
-    }
-
-    /// A file and its contents, unless it had to make room for newer ones (128 MiB are kept).
-    pub fn uploaded(&self, message: MessageId) -> Option<(Attachment, Bytes)> {
-        self.world().upload(message)
     }
 
     /// What happens from now on.
@@ -320,6 +295,17 @@ impl Playground {
         self.tell(Change::SurroundingsChanged);
     }
 
+    /// What this Campfire can do, now and as it changes.
+    pub fn features(&self) -> watch::Receiver<Features> {
+        self.inner.features.subscribe()
+    }
+
+    /// Makes this Campfire an older or a newer one.
+    pub fn set_features(&self, features: Features) {
+        self.inner.features.send_replace(features);
+        self.tell(Change::SurroundingsChanged);
+    }
+
     /// Makes the next `times` posts of bots go wrong, after those injected before. At most 64 injections wait; the oldest
     /// make room.
     pub fn inject(&self, fault: Fault, times: u32) {
@@ -330,6 +316,19 @@ impl Playground {
         if times > 0 {
             faults.push_back((fault, times));
         }
+        drop(faults);
+        self.tell(Change::SurroundingsChanged);
+    }
+
+    /// Takes back the faults that no post has met yet.
+    pub fn take_faults_back(&self) {
+        lock(&self.inner.faults).clear();
+        self.tell(Change::SurroundingsChanged);
+    }
+
+    /// How many posts are to go wrong.
+    pub fn faults_waiting(&self) -> u32 {
+        lock(&self.inner.faults).iter().fold(0, |sum, (_, times)| sum.saturating_add(*times))
     }
 
     /// How many posts have met a fault, from now on.
@@ -348,36 +347,6 @@ impl Playground {
         let _ = self.inner.changes.send(change);
     }
 
-    /// A message that tells the bots.
-    fn write(&self, author: UserId, room: RoomId, content: Content) -> Result<Arc<Message>, Error> {
-        let mut world = self.world();
-        let message = world.create(author, room, content)?;
-        self.tell(Change::MessageCreated(Arc::clone(&message)));
-        for bot in world.audience(&message) {
-            if world.recipient(bot).is_some() && !self.inner.mailer.send(&message, bot) {
-                let dropped = Delivery {
-                    message: message.id,
-                    room,
-                    bot,
-                    status: None,
-                    content_type: None,
-                    effect: Effect::Dropped,
-                };
-                self.record(&mut world, dropped);
-            }
-        }
-        Ok(message)
-    }
-
-    /// A message made from the answer to a webhook: it tells nobody.
-    fn write_answer(&self, bot: UserId, room: RoomId, content: Content) -> Result<MessageId, Error> {
-        let mut world = self.world();
-        let message = world.create(bot, room, content)?;
-        let id = message.id;
-        self.tell(Change::MessageCreated(message));
-        Ok(id)
-    }
-
     fn record(&self, world: &mut World, delivery: Delivery) {
         let delivery = Arc::new(delivery);
         world.record(Arc::clone(&delivery));
@@ -392,7 +361,9 @@ impl Playground {
         if *times == 0 {
             faults.pop_front();
         }
+        drop(faults);
         self.inner.faults_taken.send_modify(|taken| *taken += 1);
+        self.tell(Change::SurroundingsChanged);
         Some(fault)
     }
 

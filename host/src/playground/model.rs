@@ -164,6 +164,14 @@ pub enum Error {
         /// Which message.
         message: MessageId,
     },
+    /// There are as many of these as there may be.
+    #[error("the playground has {limit} {what} already, and takes no more")]
+    Full {
+        /// "people" or "rooms".
+        what: &'static str,
+        /// How many there may be.
+        limit: usize,
+    },
     /// Nothing was said.
     #[error("there is nothing in it")]
     Blank,

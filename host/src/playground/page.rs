@@ -1,41 +1,68 @@
-//! The page: one self-contained document, the JSON it reads and posts, and a stream of what changes.
+//! The page: a small Campfire in the browser. Its files are compiled in; it reads and posts JSON, and follows a stream of
+//! what changes.
 //!
-//! Nothing of what people or bots wrote reaches the browser as markup except message bodies, sanitised here. The document
-//! runs its own script only (a nonce for each answer). Every request must name this machine in `Host`, and posts must be
-//! JSON, which no other site can send without being asked first.
+//! - Nothing of what people or bots wrote reaches the browser as markup except message bodies, sanitised here; the browser
+//!   takes markup from one place of the page's script only, and runs no script but the page's files.
+//! - Every request must name this machine in `Host`: a web site can give its own name this machine's address, but it can't
+//!   make the browser send another name. What changes anything must carry a header that no other site can send without
+//!   being asked first, and the browser must not say that it comes from another site.
+//! - Whoever has the page speaks as any of the people, one at a time: `?as=<id>`.
+//!
+//! | | | |
+//! |---|---|---|
+//! | GET | `/api/state` | people, rooms, the notice, what this Campfire can do |
+//! | GET | `/events` | what happens, as server-sent events (`events`) |
+//! | GET, POST | `/api/rooms/<room>/messages` | the newest; what was typed |
+//! | PATCH, DELETE | `/api/rooms/<room>/messages/<message>` | one's own |
+//! | POST | `/api/rooms/<room>/messages/<message>/boosts` | |
+//! | DELETE | `/api/rooms/<room>/boosts/<boost>` | one's own |
+//! | POST | `/api/rooms/<room>/files?name=` | the file as the body |
+//! | POST | `/api/people`, `/api/rooms` | |
+//! | PUT | `/api/features` | |
+//! | POST, DELETE | `/api/faults` | |
+//! | any | `/host/…` | the operator's API of the host that runs the bots |
 
-use std::{convert::Infallible, net::IpAddr, sync::Arc};
+mod deeds;
+mod events;
+mod files;
+mod shown;
+
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     Json, Router,
-    extract::{DefaultBodyLimit, Path, Request, State},
+    extract::{DefaultBodyLimit, FromRequestParts, Path, Query, Request, State},
     http::{
-        HeaderMap, StatusCode,
+        HeaderMap, HeaderName, HeaderValue, StatusCode, Uri,
         header::{
-            CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY,
-            X_CONTENT_TYPE_OPTIONS,
+            CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY,
+            X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
         },
+        request::Parts,
         uri::Authority,
     },
     middleware::{self, Next},
-    response::{
-        Html, IntoResponse, Response,
-        sse::{Event, KeepAlive, Sse},
-    },
-    routing::get,
+    response::{IntoResponse, Response},
+    routing::{any, delete, get, patch, post, put},
 };
-use futures_util::{Stream, stream};
-use serde::{Deserialize, Serialize};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use uuid::Uuid;
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
+use serde::Deserialize;
+use tokio::sync::Semaphore;
 
+use self::shown::{ShownMessage, ShownState};
 use super::{
-    Change, Changes, Delivery, Effect, Message, Playground, html, lock,
-    world::{Span, World, YOU},
+    Error, Playground,
+    world::{LARGEST_POST, Span, YOU},
 };
-use crate::id::{MessageId, RoomId, Timestamp, UserId};
+use crate::id::{RoomId, UserId};
 
-const PAGE: &str = include_str!("page.html");
+/// Only what comes from here, no script or style within the page, and markup from the one place that has its name.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; \
+     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+     require-trusted-types-for 'script'; trusted-types sanitised";
+/// What the page's own requests carry.
+const OWN: &str = "x-hearth-page";
 /// How many pages may be open at once.
 const STREAMS: usize = 64;
 /// How much of a room the page shows.
@@ -43,30 +70,67 @@ const SHOWN: usize = 200;
 /// The longest text that can be typed, with room for how JSON writes it.
 const LONGEST_TEXT: usize = 1 << 20;
 
+/// Path, type and content.
+const FILES: [(&str, &str, &str); 13] = [
+    ("/", "text/html; charset=utf-8", include_str!("page/index.html")),
+    ("/icon.svg", "image/svg+xml", include_str!("../admin/page/icon.svg")),
+    ("/playground.css", "text/css; charset=utf-8", include_str!("page/playground.css")),
+    ("/turn.css", "text/css; charset=utf-8", include_str!("page/turn.css")),
+    ("/playground.js", SCRIPT, include_str!("page/playground.js")),
+    ("/server.js", SCRIPT, include_str!("page/server.js")),
+    ("/elements.js", SCRIPT, include_str!("../admin/page/elements.js")),
+    ("/icons.js", SCRIPT, include_str!("page/icons.js")),
+    ("/rooms.js", SCRIPT, include_str!("page/rooms.js")),
+    ("/messages.js", SCRIPT, include_str!("page/messages.js")),
+    ("/composer.js", SCRIPT, include_str!("page/composer.js")),
+    ("/workshop.js", SCRIPT, include_str!("page/workshop.js")),
+    ("/turn.js", SCRIPT, include_str!("page/turn.js")),
+];
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
 pub(super) fn router(playground: &Playground) -> Router<Playground> {
     let streams = Arc::new(Semaphore::new(STREAMS));
-    Router::new()
-        .route("/", get(page))
+    let follow = async move |State(playground): State<Playground>, Speaker(speaker): Speaker| {
+        events::follow(playground, speaker, streams)
+    };
+    let uploads = Router::new()
+        .route("/api/rooms/{room}/files", post(files::upload))
+        .layer(DefaultBodyLimit::max(LARGEST_POST));
+    FILES
+        .into_iter()
+        .fold(Router::new(), |router, (path, kind, content)| {
+            router.route(path, get(async move || ([(CONTENT_TYPE, kind)], content)))
+        })
         .route("/api/state", get(state))
-        .route("/api/rooms/{room}/messages", get(messages).post(say))
-        .route("/events", get(async move |State(playground): State<Playground>| events(playground, streams)))
-        .route("/attachments/{message}", get(attachment))
+        .route("/api/people", post(deeds::add_person))
+        .route("/api/rooms", post(deeds::add_room))
+        .route("/api/rooms/{room}/messages", get(messages).post(deeds::say))
+        .route("/api/rooms/{room}/messages/{message}", patch(deeds::rewrite).delete(deeds::remove))
+        .route("/api/rooms/{room}/messages/{message}/boosts", post(deeds::boost))
+        .route("/api/rooms/{room}/boosts/{boost}", delete(deeds::remove_boost))
+        .route("/api/features", put(deeds::set_features))
+        .route("/api/faults", post(deeds::inject).delete(deeds::take_faults_back))
+        .route("/events", get(follow))
+        .route("/host/{*path}", any(host))
         .layer(DefaultBodyLimit::max(LONGEST_TEXT))
-        .route_layer(middleware::from_fn_with_state(playground.clone(), check_host))
+        .merge(uploads)
+        .route("/attachments/{message}", get(files::download))
+        .route_layer(middleware::from_fn_with_state(playground.clone(), admit))
+        .layer(middleware::map_response(protected))
 }
 
-/// A web site can give its own name this machine's address, but it can't make the browser send another name.
-async fn check_host(State(playground): State<Playground>, request: Request, next: Next) -> Response {
-    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    if is_allowed(host, &playground.inner.options.page_hosts) {
-        next.run(request).await
-    } else {
-        (
-            StatusCode::FORBIDDEN,
-            "The playground is not reachable under this name; open it as http://localhost.\n",
-        )
-            .into_response()
+/// Lets through what comes from the page, or from whoever reads it on this machine.
+async fn admit(State(playground): State<Playground>, request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    if !is_allowed(host, &playground.inner.options.page_hosts) {
+        let words = "The playground is not reachable under this name; open it as http://localhost.\n";
+        return (StatusCode::FORBIDDEN, words).into_response();
     }
+    if !request.method().is_safe() && !is_own(headers) {
+        return (StatusCode::FORBIDDEN, "This does not come from the page.\n").into_response();
+    }
+    next.run(request).await
 }
 
 fn is_allowed(host: &str, others: &[String]) -> bool {
@@ -79,252 +143,119 @@ fn is_allowed(host: &str, others: &[String]) -> bool {
     }
 }
 
-/// `GET /`
-async fn page() -> Response {
-    let nonce = Uuid::new_v4().simple().to_string();
-    let policy = format!(
-        "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; \
-         base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    );
-    let headers = [
-        (CONTENT_SECURITY_POLICY, policy),
-        (CACHE_CONTROL, "no-store".to_owned()),
-        (REFERRER_POLICY, "no-referrer".to_owned()),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
-    ];
-    (headers, Html(PAGE.replace("NONCE", &nonce))).into_response()
+fn is_own(headers: &HeaderMap) -> bool {
+    let site = headers.get("sec-fetch-site").and_then(|site| site.to_str().ok());
+    headers.contains_key(OWN) && site.is_none_or(|site| site == "same-origin")
 }
 
-#[derive(Serialize)]
-struct ShownState {
-    notice: String,
-    you: UserId,
-    people: Vec<ShownPerson>,
-    rooms: Vec<ShownRoom>,
+/// Adds what every answer has. An uploaded file has a stricter policy of its own.
+async fn protected(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(POLICY));
+    for (name, value) in [
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (X_FRAME_OPTIONS, "DENY"),
+        (REFERRER_POLICY, "no-referrer"),
+        (CACHE_CONTROL, "no-store"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
 }
 
-#[derive(Serialize)]
-struct ShownPerson {
-    id: UserId,
-    name: String,
-    bot: bool,
+/// Whom the page speaks as: one of the people, and never a bot.
+struct Speaker(UserId);
+
+#[derive(Deserialize)]
+struct As {
+    #[serde(rename = "as")]
+    speaker: Option<u64>,
 }
 
-#[derive(Serialize)]
-struct ShownRoom {
-    id: RoomId,
-    /// Of a direct room: the others in it.
-    name: String,
-    direct: bool,
-    members: Vec<UserId>,
+impl FromRequestParts<Playground> for Speaker {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, playground: &Playground) -> Result<Self, Response> {
+        let asked = Query::<As>::try_from_uri(&parts.uri).map_err(IntoResponse::into_response)?.0;
+        let speaker = asked.speaker.map_or(YOU, UserId);
+        let world = playground.world();
+        if world.name_of(speaker).is_none() || world.is_bot(speaker) {
+            return Err(Error::UnknownUser(speaker).into_response());
+        }
+        Ok(Self(speaker))
+    }
 }
 
-#[derive(Serialize)]
-struct ShownMessage {
-    id: MessageId,
-    room: RoomId,
-    author: UserId,
-    name: String,
-    /// Sanitised; what the page may insert as markup.
-    html: Option<String>,
-    sound: Option<String>,
-    attachment: Option<ShownAttachment>,
-    boosts: Vec<ShownBoost>,
-    created_at: Timestamp,
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        (self.status(), self.to_string()).into_response()
+    }
 }
 
-#[derive(Serialize)]
-struct ShownAttachment {
-    name: String,
-    size: usize,
-    url: String,
+/// `GET /api/state`
+async fn state(State(playground): State<Playground>, Speaker(speaker): Speaker) -> Json<ShownState> {
+    Json(ShownState::of(&playground, speaker))
 }
 
-#[derive(Serialize)]
-struct ShownBoost {
-    name: String,
-    content: String,
-}
-
-#[derive(Serialize)]
-struct ShownTrouble {
-    room: RoomId,
-    text: String,
-}
-
-/// `GET /api/state`: the person's rooms, and who is there.
-async fn state(State(playground): State<Playground>) -> Response {
-    let notice = lock(&playground.inner.notice).clone();
-    let world = playground.world();
-    let people = world.people().into_iter().map(|person| ShownPerson {
-        id: person.id,
-        name: person.name,
-        bot: person.is_bot,
-    });
-    let rooms = world.rooms().into_iter().filter(|room| room.members.contains(&YOU)).map(|room| ShownRoom {
-        id: room.id,
-        direct: room.name.is_none(),
-        name: room.name.unwrap_or_else(|| {
-            let others = room.members.iter().filter(|member| **member != YOU);
-            others.filter_map(|member| world.name_of(*member)).collect::<Vec<_>>().join(", ")
-        }),
-        members: room.members,
-    });
-    uncached(Json(ShownState { notice, you: YOU, people: people.collect(), rooms: rooms.collect() }))
-}
-
-/// `GET /api/rooms/:id/messages`: the newest, oldest first.
-async fn messages(State(playground): State<Playground>, Path(room): Path<u64>) -> Response {
+/// `GET /api/rooms/<room>/messages`: the newest, oldest first.
+async fn messages(
+    State(playground): State<Playground>,
+    Speaker(speaker): Speaker,
+    Path(room): Path<u64>,
+) -> Result<Json<Vec<ShownMessage>>, Error> {
     let room = RoomId(room);
     let newest = {
         let world = playground.world();
-        if !world.is_member(YOU, room) {
-            return StatusCode::NOT_FOUND.into_response();
-        }
+        world.check_member(speaker, room)?;
         world.excerpt(room, Span::Newest, SHOWN).messages
     };
-    let shown: Vec<ShownMessage> = newest.iter().map(|message| shown(&playground, message)).collect();
-    uncached(Json(shown))
+    Ok(Json(newest.iter().map(|message| ShownMessage::of(&playground, message, speaker)).collect()))
 }
 
-#[derive(Deserialize)]
-struct Typed {
-    text: String,
-}
-
-/// `POST /api/rooms/:id/messages`: what the person typed.
-async fn say(
-    State(playground): State<Playground>,
-    Path(room): Path<u64>,
-    headers: HeaderMap,
-    Json(typed): Json<Typed>,
-) -> Response {
-    let site = headers.get("sec-fetch-site").and_then(|site| site.to_str().ok());
-    if site.is_some_and(|site| !["same-origin", "none"].contains(&site)) {
-        return StatusCode::FORBIDDEN.into_response();
-    }
-    match playground.say(YOU, RoomId(room), &typed.text) {
-        Ok(id) => (StatusCode::CREATED, Json(serde_json::json!({ "id": id }))).into_response(),
-        Err(error) => (error.status(), error.to_string()).into_response(),
-    }
-}
-
-/// `GET /attachments/:message`: to be saved, never to be shown by the browser under this origin.
-async fn attachment(State(playground): State<Playground>, Path(message): Path<u64>) -> Response {
-    let Some((file, bytes)) = playground.uploaded(MessageId(message)) else {
-        return (StatusCode::GONE, "This file had to make room for newer ones.\n").into_response();
+/// `/host/…`
+async fn host(State(playground): State<Playground>, mut request: Request) -> Response {
+    let Some(host) = playground.host() else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "No host runs the bots now.\n").into_response();
     };
-    let headers = [
-        (CONTENT_TYPE, "application/octet-stream".to_owned()),
-        (CONTENT_DISPOSITION, format!("attachment; filename*=UTF-8''{}", percent_encoded(&file.name))),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
-        (CONTENT_SECURITY_POLICY, "sandbox; default-src 'none'".to_owned()),
-    ];
-    (headers, bytes).into_response()
-}
-
-fn percent_encoded(name: &str) -> String {
-    url::form_urlencoded::byte_serialize(name.as_bytes()).collect::<String>().replace('+', "%20")
-}
-
-fn uncached(answer: impl IntoResponse) -> Response {
-    ([(CACHE_CONTROL, "no-store")], answer).into_response()
-}
-
-/// `GET /events`
-fn events(playground: Playground, streams: Arc<Semaphore>) -> Response {
-    let Ok(seat) = streams.try_acquire_owned() else {
-        return (StatusCode::SERVICE_UNAVAILABLE, "Too many pages are open.\n").into_response();
+    let path = request.uri().path_and_query().map_or("", |path| path.as_str());
+    let Ok(inner) = path.trim_start_matches("/host").parse::<Uri>() else {
+        return StatusCode::BAD_REQUEST.into_response();
     };
-    uncached(Sse::new(told(playground, seat)).keep_alive(KeepAlive::default()))
-}
-
-/// What the page needs to know of each change. The seat is given back when the stream ends.
-fn told(
-    playground: Playground,
-    seat: OwnedSemaphorePermit,
-) -> impl Stream<Item = Result<Event, Infallible>> + Send {
-    let changes = playground.changes();
-    stream::unfold((playground, changes, seat), async |(playground, mut changes, seat)| {
-        let event = next_event(&playground, &mut changes).await?;
-        Some((Ok(event), (playground, changes, seat)))
-    })
-}
-
-async fn next_event(playground: &Playground, changes: &mut Changes) -> Option<Event> {
-    let closed = playground.inner.closed.clone();
-    loop {
-        let change = closed.run_until_cancelled(changes.next()).await??;
-        let event = match change {
-            Change::MessageCreated(message) | Change::MessageUpdated(message)
-                if !playground.world().is_member(YOU, message.room) =>
-            {
-                continue;
-            }
-            Change::MessageCreated(message) => {
-                Event::default().event("message").json_data(shown(playground, &message))
-            }
-            Change::MessageUpdated(message) => {
-                Event::default().event("changed").json_data(shown(playground, &message))
-            }
-            Change::MessageDeleted { room, message } => {
-                let deleted = serde_json::json!({ "room": room, "id": message });
-                Event::default().event("deleted").json_data(deleted)
-            }
-            Change::WebhookDelivered(delivery) => match trouble(&playground.world(), &delivery) {
-                Some(trouble) => Event::default().event("trouble").json_data(trouble),
-                None => continue,
-            },
-            Change::SurroundingsChanged | Change::Missed(_) => {
-                Ok(Event::default().event("reread").data("{}"))
-            }
-        };
-        // Numbers and text always become JSON.
-        return event.ok();
+    *request.uri_mut() = inner;
+    // What it was matched with here is not what it is matched with there.
+    request.extensions_mut().clear();
+    match TowerToHyperService::new(host).call(request).await {
+        Ok(response) => response.into_response(),
+        Err(never) => match never {},
     }
 }
 
-/// A webhook that failed is seen by nobody in a real room; here the person is told why no answer comes.
-fn trouble(world: &World, delivery: &Delivery) -> Option<ShownTrouble> {
-    let bot = world.name_of(delivery.bot).unwrap_or_default();
-    let text = match &delivery.effect {
-        Effect::Nothing | Effect::Posted(_) | Effect::Uploaded(_) | Effect::TimedOut(_) => return None,
-        Effect::Unreachable(reason) => format!("{bot} could not be reached: {reason}"),
-        Effect::JobFailed(reason) => format!("{bot} gave an answer that Campfire fails on: {reason}"),
-        Effect::Dropped => format!("{bot} was not told: too many messages are waiting"),
-    };
-    world.is_member(YOU, delivery.room).then_some(ShownTrouble { room: delivery.room, text })
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Sanitising takes its time for a large body, so the world is not locked meanwhile.
-fn shown(playground: &Playground, message: &Message) -> ShownMessage {
-    let signer = playground.world().signer();
-    let name_of = |user| playground.world().name_of(user).unwrap_or_default().to_owned();
-    let html = message.html.as_deref().map(|body| html::shown(body, &signer, |user| Some(name_of(user))));
-    let attachment = message.attachment.as_ref().map(|file| ShownAttachment {
-        name: file.name.clone(),
-        size: file.size,
-        url: format!("/attachments/{}", message.id),
-    });
-    let boosts = message.boosts.iter();
-    ShownMessage {
-        id: message.id,
-        room: message.room,
-        author: message.author,
-        name: name_of(message.author),
-        sound: sound(&message.plain).filter(|_| html.is_some()).map(str::to_owned),
-        html,
-        attachment,
-        boosts: boosts
-            .map(|boost| ShownBoost { name: name_of(boost.author), content: boost.content.clone() })
-            .collect(),
-        created_at: message.created_at,
+    #[test]
+    fn the_page_is_light_and_runs_nothing_that_it_contains() {
+        let bytes: usize = FILES.iter().map(|(.., content)| content.len()).sum();
+        assert!(bytes < 150_000, "{bytes}");
+        let (_, _, page) = FILES[0];
+        for forbidden in ["<style", "style=", "<script>", "//cdn", "http:", "https:"] {
+            assert!(!page.contains(forbidden), "{forbidden}");
+        }
+        let handlers: Vec<_> =
+            page.split_whitespace().filter(|word| word.starts_with("on") && word.contains('=')).collect();
+        assert_eq!(handlers, [""; 0]);
+        let markup: Vec<_> = FILES
+            .iter()
+            .flat_map(|(path, _, content)| content.matches("innerHTML").map(move |_| *path))
+            .collect();
+        assert_eq!(markup, ["/messages.js"], "one place makes markup of what the server has sanitised");
+        for (path, _, content) in FILES {
+            for forbidden in ["outerHTML", "insertAdjacent", "document.write", "eval("] {
+                assert!(!content.contains(forbidden), "{forbidden} in {path}");
+            }
+        }
     }
-}
-
-/// The name in `/play NAME`, if that is all there is.
-fn sound(plain: &str) -> Option<&str> {
-    plain
-        .strip_prefix("/play ")
-        .filter(|name| !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_'))
 }

@@ -1,7 +1,6 @@
 //! What there is in a playground: users, rooms, messages. Nothing here waits, and nothing here is shared.
 //!
-//! Users and rooms are only ever added, and only by the host: one bot and one room for each that is configured. What
-//! outsiders can add is bounded (`messages`).
+//! Users and rooms are only ever added. What others than the host can add is bounded (`messages`, and the page's requests).
 
 pub(super) mod messages;
 
@@ -214,7 +213,7 @@ impl World {
         id
     }
 
-    fn check_member(&self, user: UserId, room: RoomId) -> Result<(), Error> {
+    pub(super) fn check_member(&self, user: UserId, room: RoomId) -> Result<(), Error> {
         let hall = self.rooms.get(&room).ok_or(Error::UnknownRoom(room))?;
         if hall.members.contains(&user) { Ok(()) } else { Err(Error::NotAMember { user, room }) }
     }

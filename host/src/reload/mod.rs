@@ -28,7 +28,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{Notify, mpsc, oneshot},
+    sync::{Notify, mpsc, oneshot, watch},
     task::{JoinError, JoinSet},
     time::{Instant, sleep_until},
 };
@@ -341,6 +341,11 @@ impl Reloader {
     /// What runs.
     pub fn status(&self) -> Status {
         self.board.get()
+    }
+
+    /// What runs, whenever that changes.
+    pub fn changes(&self) -> watch::Receiver<Status> {
+        self.board.changes()
     }
 
     /// Reads `bots.toml` and every plugin again, and waits for what comes of that.

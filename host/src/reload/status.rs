@@ -1,12 +1,9 @@
 //! What runs, and what a reload came to, for people and programs.
 
-use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use crate::{
     id::{BotName, Timestamp},
@@ -106,14 +103,22 @@ pub enum Outcome {
 
 /// Where the status can be read at any time. Clones are the same one.
 #[derive(Clone, Default)]
-pub(super) struct Board(Arc<Mutex<Status>>);
+pub(super) struct Board(watch::Sender<Status>);
 
 impl Board {
     pub(super) fn put(&self, status: Status) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = status;
+        self.0.send_if_modified(|shown| {
+            let is_new = *shown != status;
+            *shown = status;
+            is_new
+        });
     }
 
     pub(super) fn get(&self) -> Status {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.borrow().clone()
+    }
+
+    pub(super) fn changes(&self) -> watch::Receiver<Status> {
+        self.0.subscribe()
     }
 }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::{JournalRow, StoreError};
-use crate::id::{BotName, LaneKey, RoomId, Timestamp, TurnId};
+use crate::id::{BotName, LaneKey, MessageId, RoomId, Timestamp, TurnId};
 
 /// The longest text that is looked for, in bytes.
 pub const SEARCH_BYTES: usize = 256;
@@ -26,6 +26,8 @@ pub struct TurnQuery {
     /// What stands somewhere in the turn's id, its outcome or its details, in whatever case its letters are. Only the first
     /// [`SEARCH_BYTES`] count.
     pub text: Option<String>,
+    /// Only those that posted this message, or edited it.
+    pub posted: Option<MessageId>,
     /// Only those that ended before this one.
     pub before: Option<TurnId>,
     /// At most so many, and at most [`LISTED`](super::LISTED).

@@ -15,7 +15,7 @@ use std::{
 
 use tokio::{process::Command, time::timeout};
 
-use super::{BuildError, project::Project};
+use super::{BuildError, project::Project, words::run};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
@@ -114,14 +114,14 @@ impl Compiler {
             command.env("RUSTC", root.rustc());
         }
 
-        let compiled = run(&mut command).await;
-        match compiled {
-            Err(cause) => Err(BuildError::Start { program: cargo.to_string_lossy().into_owned(), cause }),
-            Ok(false) => Err(BuildError::Refused { name: project.name.clone() }),
-            Ok(true) => {
-                Ok(target_folder.join(TARGET).join(PROFILE).join(project.library()).with_extension("wasm"))
-            }
+        let ran = run(&mut command).await;
+        let ran =
+            ran.map_err(|cause| BuildError::Start { program: cargo.to_string_lossy().into_owned(), cause });
+        let ran = ran?;
+        if !ran.succeeded {
+            return Err(BuildError::Refused { name: project.name.clone(), words: ran.words });
         }
+        Ok(target_folder.join(TARGET).join(PROFILE).join(project.library()).with_extension("wasm"))
     }
 
     /// Compiler flags, as `CARGO_ENCODED_RUSTFLAGS` wants them. Panics carry the path of their source file: with each folder
@@ -217,11 +217,6 @@ pub(super) async fn answer(command: &mut Command) -> Option<String> {
         timeout(QUESTION_DEADLINE, command.stdin(Stdio::null()).output()).await.ok()?;
     let output = output.ok().filter(|output| output.status.success())?;
     String::from_utf8(output.stdout).ok()
-}
-
-/// Runs a program to its end, its words on standard error; answers whether it succeeded.
-pub(super) async fn run(command: &mut Command) -> io::Result<bool> {
-    Ok(command.stdin(Stdio::null()).stdout(Stdio::null()).status().await?.success())
 }
 
 /// The major and minor number in "rustc 1.96.0 (…)".

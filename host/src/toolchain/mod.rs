@@ -19,6 +19,7 @@ mod script;
 mod source;
 mod starter;
 mod tools;
+mod words;
 
 use std::{
     io,
@@ -124,12 +125,16 @@ pub enum BuildError {
     Install {
         /// What says which they are.
         path: PathBuf,
+        /// The end of the installer's messages.
+        words: String,
     },
     /// The compiler refused the program, and has said why on standard error.
     #[error("`{name}` does not compile; the compiler's messages are above")]
     Refused {
         /// The plugin.
         name: String,
+        /// The end of the compiler's messages.
+        words: String,
     },
     /// It took too long and was ended.
     #[error("building `{name}` took longer than {} minutes and was ended; build it again, what is done is kept", .deadline.as_secs() / 60)]
@@ -182,6 +187,18 @@ pub enum BuildError {
         #[source]
         cause: toml::de::Error,
     },
+}
+
+// === impl BuildError ===
+
+impl BuildError {
+    /// What the tools said, for whoever does not see standard error; nothing if it is no tool that refused.
+    pub fn words(&self) -> Option<&str> {
+        match self {
+            Self::Install { words, .. } | Self::Refused { words, .. } => Some(words),
+            _ => None,
+        }
+    }
 }
 
 /// Builds the plugin whose sources are in the folder `project`, as `<out_dir>/<its name>.wasm`, and notes them in

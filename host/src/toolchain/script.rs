@@ -20,10 +20,11 @@ use uuid::Uuid;
 
 use super::{
     BuildError,
-    compiler::{answer, command, run},
+    compiler::{answer, command},
     component,
     project::{add_files, hash, unreadable},
     tools,
+    words::run,
 };
 
 /// The interface, file by file.
@@ -171,8 +172,9 @@ impl Script {
                 command
             }
         };
-        if !run(command.current_dir(&self.folder)).await.map_err(|cause| self.cannot_start(cause))? {
-            return Err(BuildError::Refused { name: self.name.clone() });
+        let ran = run(command.current_dir(&self.folder)).await.map_err(|cause| self.cannot_start(cause))?;
+        if !ran.succeeded {
+            return Err(BuildError::Refused { name: self.name.clone(), words: ran.words });
         }
         let component = component::read(&made)?;
         component::check(&self.name, &component)?;

@@ -15,9 +15,10 @@ use std::{
 
 use super::{
     BuildError,
-    compiler::{command, run},
+    compiler::command,
     project::hash,
     script::{Language, Script},
+    words::run,
 };
 
 /// How often a build that waits for another's installation looks whether it is done.
@@ -76,8 +77,10 @@ async fn install(script: &Script, folder: &Path) -> Result<(), BuildError> {
         }
     };
     for mut command in commands {
-        if !run(command.current_dir(folder)).await.map_err(|cause| script.cannot_start(cause))? {
-            return Err(BuildError::Install { path: script.folder.join(script.language.pins()) });
+        let ran = run(command.current_dir(folder)).await.map_err(|cause| script.cannot_start(cause))?;
+        if !ran.succeeded {
+            let path = script.folder.join(script.language.pins());
+            return Err(BuildError::Install { path, words: ran.words });
         }
     }
     Ok(())

@@ -66,6 +66,10 @@ impl Features {
         (*until > now).then_some(*has)
     }
 
+    pub(super) fn forget(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     fn learn(&self, base: &Url, feature: Feature, has: bool, now: Instant) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() >= KNOWN {
@@ -81,6 +85,11 @@ impl Features {
 // === impl Client ===
 
 impl Client {
+    /// Finds out anew what Campfires can do: one of them has been changed for another.
+    pub fn forget_features(&self) {
+        self.features.forget();
+    }
+
     /// Sends what only newer Campfires understand. `gone` is the failure if this one does, and answers that there is no
     /// such thing.
     pub(super) async fn ask(

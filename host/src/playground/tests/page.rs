@@ -1,6 +1,6 @@
 //! What the browser gets, and who may ask for it.
 
-use reqwest::{StatusCode, header::HOST};
+use reqwest::{Method, StatusCode, header::HOST};
 use serde_json::{Value, json};
 
 use super::*;
@@ -15,11 +15,21 @@ async fn read(server: &Server, path: &str) -> Value {
     parsed(client().get(server.at(path)).send().await.unwrap().error_for_status().unwrap()).await
 }
 
+/// A request of the page's.
+fn act(server: &Server, method: Method, path: &str, body: &Value) -> RequestBuilder {
+    let request = client().request(method, server.at(path)).header("X-Hearth-Page", "1");
+    request.header("Content-Type", "application/json").body(body.to_string())
+}
+
 fn say(server: &Server, room: RoomId, text: &str) -> RequestBuilder {
-    client()
-        .post(server.at(&format!("api/rooms/{room}/messages")))
-        .header("Content-Type", "application/json")
-        .body(json!({ "text": text }).to_string())
+    act(server, Method::POST, &format!("api/rooms/{room}/messages"), &json!({ "text": text }))
+}
+
+/// Does it, and answers what came of it.
+async fn done(server: &Server, method: Method, path: &str, body: Value) -> (StatusCode, Value) {
+    let answer = act(server, method, path, &body).send().await.unwrap();
+    let status = answer.status();
+    (status, serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or_default())
 }
 
 /// Reads the event stream until `wanted` is in it.
@@ -33,19 +43,21 @@ async fn until(stream: &mut reqwest::Response, wanted: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_page_is_one_document_that_runs_only_its_own_script() {
+async fn the_page_runs_only_its_own_files() {
     let (_playground, server) = served().await;
     let answer = client().get(server.at("")).send().await.unwrap();
     let policy = answer.headers()["content-security-policy"].to_str().unwrap().to_owned();
-    let page = answer.text().await.unwrap();
-    let nonce = policy.split("script-src 'nonce-").nth(1).unwrap().split('\'').next().unwrap();
-    assert!(page.contains(&format!("<script nonce=\"{nonce}\">")));
-    assert!(page.contains(&format!("<style nonce=\"{nonce}\">")));
-    assert_eq!(page.matches("<script").count(), 1);
     assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
-    assert!(!page.contains("http://") && !page.contains("https://"), "the page needs no network");
-    let again = client().get(server.at("")).send().await.unwrap();
-    assert_ne!(again.headers()["content-security-policy"].to_str().unwrap(), policy);
+    assert!(policy.contains("require-trusted-types-for 'script'"), "{policy}");
+    let page = answer.text().await.unwrap();
+    let mut files = page.split(['"']).filter(|word| word.starts_with('/')).collect::<Vec<_>>();
+    files.dedup();
+    assert_eq!(files.len(), 5, "{files:?}");
+    for file in files {
+        let answer = client().get(server.at(file)).send().await.unwrap().error_for_status().unwrap();
+        assert_eq!(answer.headers()["content-security-policy"].to_str().unwrap(), policy, "{file}");
+        assert_eq!(answer.headers()["x-content-type-options"], "nosniff", "{file}");
+    }
 }
 
 #[tokio::test]
@@ -57,12 +69,173 @@ async fn the_state_has_the_rooms_and_the_notice() {
     playground.set_notice("Answers come from the demo agent");
     let state = read(&server, "api/state").await;
     assert_eq!(state["notice"], "Answers come from the demo agent");
-    assert_eq!(state["you"], playground.you().0);
+    assert_eq!(state["speaker"], playground.you().0);
     let rooms: Vec<_> = state["rooms"].as_array().unwrap().iter().map(|room| &room["name"]).collect();
     assert_eq!(rooms, ["All Talk", "Echo"]);
     assert!(!state.to_string().contains(bot.key.expose_secret()));
-    let private = client().get(server.at(&format!("api/rooms/{private}/messages"))).send().await.unwrap();
-    assert_eq!(private.status(), StatusCode::NOT_FOUND);
+    let path = format!("api/rooms/{private}/messages");
+    assert_eq!(client().get(server.at(&path)).send().await.unwrap().status(), StatusCode::NOT_FOUND);
+    // Who is in it sees it.
+    assert_eq!(read(&server, &format!("{path}?as={ann}")).await, json!([]));
+    let state = read(&server, &format!("api/state?as={ann}")).await;
+    assert_eq!(state["rooms"][1]["name"], "Echo");
+    for nobody in [bot.user, UserId(99)] {
+        let answer = client().get(server.at(&format!("api/state?as={nobody}"))).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+    }
+}
+
+#[tokio::test]
+async fn everybody_writes_edits_boosts_and_deletes_their_own() {
+    let (playground, server) = served().await;
+    let mut hook = BotServer::silent().await;
+    let bot = playground.add_bot("Echo", Some(hook.hook()));
+    let (status, ann) = done(&server, Method::POST, "api/people", json!({ "name": " Ann " })).await;
+    assert_eq!(status, StatusCode::CREATED);
+    let ann = UserId(ann["id"].as_u64().unwrap());
+    let (_, room) = done(
+        &server,
+        Method::POST,
+        &format!("api/rooms?as={ann}"),
+        json!({ "name": null, "members": [bot.user] }),
+    )
+    .await;
+    let room = RoomId(room["id"].as_u64().unwrap());
+    assert_eq!(playground.direct_room(ann, bot.user).unwrap(), room);
+    let messages = format!("api/rooms/{room}/messages");
+
+    let (_, said) =
+        done(&server, Method::POST, &format!("{messages}?as={ann}"), json!({ "text": "hi @Echo" })).await;
+    let heard: Value = serde_json::from_str(&hook.next().await.body).unwrap();
+    assert_eq!((&heard["user"]["id"], &heard["user"]["name"]), (&json!(ann), &json!("Ann")));
+    let message = format!("{messages}/{}", said["id"]);
+    let shown = read(&server, &format!("{messages}?as={ann}")).await;
+    assert_eq!(shown[0]["typed"], "hi @Echo");
+
+    // You are not in it, and it isn't yours.
+    assert_eq!(done(&server, Method::POST, &messages, json!({ "text": "x" })).await.0, StatusCode::NOT_FOUND);
+    for (method, path, body) in [
+        (Method::PATCH, message.clone(), json!({ "text": "x" })),
+        (Method::DELETE, message.clone(), json!({})),
+        (Method::POST, format!("{message}/boosts"), json!({ "content": "x" })),
+    ] {
+        assert_eq!(done(&server, method, &path, body).await.0, StatusCode::NOT_FOUND, "{path}");
+    }
+    let own = |path: &str| format!("{path}?as={ann}");
+    let edited = done(&server, Method::PATCH, &own(&message), json!({ "text": "<b>bye</b>" })).await;
+    assert_eq!(edited.0, StatusCode::NO_CONTENT);
+    let (status, boost) =
+        done(&server, Method::POST, &own(&format!("{message}/boosts")), json!({ "content": "👍" })).await;
+    assert_eq!(status, StatusCode::CREATED);
+    let shown = read(&server, &own(&messages)).await;
+    assert_eq!(shown[0]["html"], "<div>&lt;b&gt;bye&lt;/b&gt;</div>");
+    assert_eq!(
+        shown[0]["boosts"],
+        json!([{ "id": boost["id"], "author": ann, "name": "Ann", "content": "👍" }])
+    );
+    let boost = format!("api/rooms/{room}/boosts/{}", boost["id"]);
+    assert_eq!(done(&server, Method::DELETE, &boost, json!({})).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(done(&server, Method::DELETE, &own(&boost), json!({})).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(done(&server, Method::DELETE, &own(&message), json!({})).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(read(&server, &own(&messages)).await, json!([]));
+}
+
+#[tokio::test]
+async fn what_the_page_adds_has_names_and_bounds() {
+    let (playground, server) = served().await;
+    let add = |name: String| {
+        let server = &server;
+        async move { done(server, Method::POST, "api/people", json!({ "name": name })).await.0 }
+    };
+    assert_eq!(add(" ".into()).await, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(add("x".repeat(61)).await, StatusCode::PAYLOAD_TOO_LARGE);
+    for number in 1..100 {
+        assert_eq!(add(format!("Person {number}")).await, StatusCode::CREATED);
+    }
+    assert_eq!(add("One more".into()).await, StatusCode::CONFLICT);
+    let none = json!({ "name": null, "members": [] });
+    assert_eq!(done(&server, Method::POST, "api/rooms", none).await.0, StatusCode::UNPROCESSABLE_ENTITY);
+    let stranger = json!({ "name": "Lunch", "members": [4711] });
+    assert_eq!(done(&server, Method::POST, "api/rooms", stranger).await.0, StatusCode::NOT_FOUND);
+    let lunch = json!({ "name": "Lunch", "members": [3] });
+    assert_eq!(done(&server, Method::POST, "api/rooms", lunch).await.0, StatusCode::CREATED);
+    let state = read(&server, "api/state?as=3").await;
+    assert_eq!(state["rooms"][1], json!({ "id": 2, "name": "Lunch", "direct": false, "members": [1, 3] }));
+    assert_eq!(playground.messages(RoomId(2)), []);
+}
+
+#[tokio::test]
+async fn files_go_up_and_come_down_as_no_document_of_this_site() {
+    let (playground, server) = served().await;
+    let room = playground.shared_room();
+    let send = |name: &str, body: &'static [u8]| {
+        let name = name.replace(' ', "+");
+        let request = client().post(server.at(&format!("api/rooms/{room}/files?name={name}")));
+        request.header("X-Hearth-Page", "1").body(body).send()
+    };
+    for (name, kind) in
+        [("a.png", "image/png"), ("b.svg", "application/octet-stream"), ("c", "application/octet-stream")]
+    {
+        let answer = send(name, b"<svg onload=alert(1)>").await.unwrap();
+        assert_eq!(answer.status(), StatusCode::CREATED);
+        let message: u64 = parsed(answer).await;
+        let file = client().get(server.at(&format!("attachments/{message}"))).send().await.unwrap();
+        assert_eq!(file.headers()["content-type"], kind);
+        assert_eq!(file.headers()["content-security-policy"], "sandbox; default-src 'none'");
+        assert_eq!(file.bytes().await.unwrap(), "<svg onload=alert(1)>");
+    }
+    let shown = read(&server, &format!("api/rooms/{room}/messages")).await;
+    assert_eq!(
+        (&shown[0]["attachment"]["shown_as"], &shown[1]["attachment"]["shown_as"]),
+        (&json!("image"), &json!(null))
+    );
+    assert_eq!(send(" ", b"x").await.unwrap().status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(send(&"x".repeat(201), b"x").await.unwrap().status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let large = vec![0; (20 << 20) + 1].leak();
+    // The server may hang up before it has read all of that.
+    let refused = send("large", large).await;
+    assert!(refused.is_err() || refused.is_ok_and(|answer| answer.status() == StatusCode::PAYLOAD_TOO_LARGE));
+    assert_eq!(playground.messages(room).len(), 3);
+}
+
+#[tokio::test]
+async fn an_older_server_and_one_with_faults_are_a_switch_away() {
+    let (playground, server) = served().await;
+    let bot = playground.add_bot("Echo", None);
+    let history = async || {
+        client().get(server.at(&messages_path(bot.direct_room, &bot))).send().await.unwrap().status()
+    };
+    assert_eq!(history().await, StatusCode::OK);
+    let older = json!({ "history": false, "editing": true, "boosts": true });
+    assert_eq!(done(&server, Method::PUT, "api/features", older.clone()).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(history().await, StatusCode::NOT_FOUND);
+    assert_eq!(read(&server, "api/state").await["features"], older);
+    let fault = json!({ "fault": "error-before", "times": 2 });
+    assert_eq!(done(&server, Method::POST, "api/faults", fault).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(read(&server, "api/state").await["faults"], 2);
+    let posted = post(&server, bot.direct_room, &bot, "hi").send().await.unwrap();
+    assert_eq!(posted.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(done(&server, Method::DELETE, "api/faults", json!({})).await.0, StatusCode::NO_CONTENT);
+    let posted = post(&server, bot.direct_room, &bot, "hi").send().await.unwrap();
+    assert_eq!(posted.status(), StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn the_host_behind_the_bots_is_asked_through_the_page_while_it_is_there() {
+    let (playground, server) = served().await;
+    let ask = async |method: Method, own: bool| {
+        let request = client().request(method, server.at("host/turns/x?y=1"));
+        let answer = if own { request.header("X-Hearth-Page", "1") } else { request }.send().await.unwrap();
+        (answer.status(), answer.text().await.unwrap())
+    };
+    assert_eq!(ask(Method::GET, true).await.0, StatusCode::SERVICE_UNAVAILABLE);
+    playground
+        .connect(Router::new().route("/turns/{turn}", axum::routing::any(async |uri: Uri| uri.to_string())));
+    assert_eq!(ask(Method::GET, true).await, (StatusCode::OK, "/turns/x?y=1".to_owned()));
+    assert_eq!(ask(Method::DELETE, true).await.0, StatusCode::OK);
+    assert_eq!(ask(Method::DELETE, false).await.0, StatusCode::FORBIDDEN);
+    playground.disconnect();
+    assert_eq!(ask(Method::GET, true).await.0, StatusCode::SERVICE_UNAVAILABLE);
 }
 
 #[tokio::test]
@@ -158,13 +331,14 @@ async fn only_this_machines_names_reach_the_page() {
 async fn another_site_cannot_speak_for_the_person() {
     let (playground, server) = served().await;
     let room = playground.shared_room();
-    let as_form = client()
-        .post(server.at(&format!("api/rooms/{room}/messages")))
-        .header("Content-Type", "text/plain")
-        .body(r#"{"text":"hi"}"#);
-    assert_eq!(as_form.send().await.unwrap().status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
-    let cross = say(&server, room, "hi").header("Sec-Fetch-Site", "cross-site");
-    assert_eq!(cross.send().await.unwrap().status(), StatusCode::FORBIDDEN);
+    let path = format!("api/rooms/{room}/messages");
+    let as_form =
+        client().post(server.at(&path)).header("Content-Type", "text/plain").body(r#"{"text":"hi"}"#);
+    assert_eq!(as_form.send().await.unwrap().status(), StatusCode::FORBIDDEN);
+    for site in ["cross-site", "same-site", "none"] {
+        let cross = say(&server, room, "hi").header("Sec-Fetch-Site", site);
+        assert_eq!(cross.send().await.unwrap().status(), StatusCode::FORBIDDEN);
+    }
     assert_eq!(playground.messages(room).len(), 0);
     let own = say(&server, room, "hi").header("Sec-Fetch-Site", "same-origin");
     assert_eq!(own.send().await.unwrap().status(), StatusCode::CREATED);
@@ -183,7 +357,10 @@ async fn the_page_hears_what_happens_until_the_playground_closes() {
     until(&mut stream, "hi &lt;there&gt;").await;
     until(&mut stream, "event: trouble").await;
     playground.set_notice("new");
-    until(&mut stream, "event: reread").await;
+    until(&mut stream, "event: state").await;
+    let state = BuildState::Failed { why: "no".into(), words: "error: <b>".into() };
+    playground.show_builds(vec![Build { plugin: "echo".into(), since: Timestamp::now(), state }]);
+    assert!(until(&mut stream, "error: <b>").await.contains("event: backstage"));
     let secret = playground.direct_room(bot.user, playground.add_person("Ann")).unwrap();
     post(&server, secret, &bot, "not for you").send().await.unwrap();
     post(&server, bot.direct_room, &bot, "for you").send().await.unwrap();

@@ -1,7 +1,7 @@
 //! Rooms and messages by themselves.
 
 use super::{
-    super::world::messages::{LARGEST_POST, MESSAGES_A_ROOM, Span, TEXT_KEPT, UPLOADS_KEPT},
+    super::world::messages::{Content, LARGEST_POST, MESSAGES_A_ROOM, Span, TEXT_KEPT, UPLOADS_KEPT},
     *,
 };
 

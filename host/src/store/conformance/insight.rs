@@ -67,6 +67,20 @@ pub(in crate::store) async fn turns_are_found_by_whose_they_are_how_they_ended_a
     assert!(found(store, long).await.is_empty());
 }
 
+pub(in crate::store) async fn a_turn_is_found_by_what_it_posted(store: &dyn Store) {
+    let first = turn(store, "a", "answered", 0, 1, json!({ "posted": [41, 42] })).await;
+    let again = turn(store, "a", "answered", 1, 1, json!({ "posted": [42] })).await;
+    turn(store, "a", "ignored", 2, 1, json!({ "posted": [], "about": { "message": 41 } })).await;
+    turn(store, "a", "crashed", 3, 1, json!({ "posted": "41" })).await;
+    for (message, expected) in [(41, vec![&first]), (42, vec![&again, &first]), (4, vec![])] {
+        let query =
+            TurnQuery { bot: Some("a".into()), posted: Some(MessageId(message)), ..TurnQuery::default() };
+        assert_eq!(found(store, query).await.iter().collect::<Vec<_>>(), expected, "{message}");
+    }
+    let other = TurnQuery { bot: Some("b".into()), posted: Some(MessageId(41)), ..TurnQuery::default() };
+    assert!(found(store, other).await.is_empty());
+}
+
 pub(in crate::store) async fn turns_are_read_page_by_page(store: &dyn Store) {
     let mut turns = Vec::new();
     for number in 0..5 {

@@ -111,6 +111,7 @@ macro_rules! conformance {
             }
             insight {
                 turns_are_found_by_whose_they_are_how_they_ended_and_what_they_say
+                a_turn_is_found_by_what_it_posted
                 turns_are_read_page_by_page
                 a_turn_is_found_by_its_id
                 spending_is_summed_up_by_bot_and_day

@@ -85,6 +85,7 @@ fn turns(connection: &Connection, query: &TurnQuery) -> Result<Vec<JournalRow>, 
     );
     let mut values: Vec<&dyn ToSql> = Vec::new();
     let bot = query.bot.as_ref().map(BotName::as_str);
+    let posted = query.posted.map(|message| message.0.cast_signed());
     let before = query.before.as_ref().map(|turn| &*turn.0);
     // What is not asked for stands nowhere, so that what is finds its index.
     for (condition, value) in [
@@ -94,6 +95,10 @@ fn turns(connection: &Connection, query: &TurnQuery) -> Result<Vec<JournalRow>, 
         (
             " AND instr(lower(turn || ' ' || outcome || ' ' || details), ?) > 0",
             text.as_ref().map(|value| value as &dyn ToSql),
+        ),
+        (
+            " AND EXISTS (SELECT 1 FROM json_each(details, '$.posted') WHERE value = ?)",
+            posted.as_ref().map(|value| value as &dyn ToSql),
         ),
         (
             " AND sequence < (SELECT sequence FROM journal WHERE turn = ?)",
