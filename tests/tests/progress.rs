@@ -8,6 +8,7 @@ use hearth::{
     playground::{Change, Changes, Fault, Features, Message, Options},
 };
 use hearth_tests::{
+    binary,
     outside::Outside,
     world::{PATIENCE, World, demo_agent, is_underway},
 };
@@ -33,14 +34,18 @@ async fn placeholder(world: &World, room: RoomId) -> MessageId {
     world.playground.wait_for(room, is_underway, PATIENCE).await.unwrap().id
 }
 
-/// Everything that the bot's messages said, from one change to the next, until none is missing.
+/// Everything that the bot's messages said, from one change to the next, until these words that are no placeholder's.
 async fn told(changes: &mut Changes, bot: UserId, last: &str) -> Vec<String> {
+    told_until(changes, bot, |message| message.plain.contains(last) && !is_underway(message)).await
+}
+
+async fn told_until(changes: &mut Changes, bot: UserId, is_last: impl Fn(&Message) -> bool) -> Vec<String> {
     let mut told = Vec::new();
     loop {
         match tokio::time::timeout(PATIENCE, changes.next()).await.unwrap().unwrap() {
             Change::MessageCreated(message) | Change::MessageUpdated(message) if message.author == bot => {
                 told.push(message.plain.clone());
-                if message.plain.contains(last) && !is_underway(&message) {
+                if is_last(&message) {
                     return told;
                 }
             }
@@ -164,4 +169,65 @@ async fn a_host_that_is_killed_goes_on_with_the_same_message() {
         .map(|message| message.id)
         .collect();
     assert_eq!(said, [shown], "{:?}", outside.answers());
+}
+
+/// A bot whose plugin says what is shown of its turns.
+async fn presented() -> World {
+    let toml = format!(
+        "{}[bots.toolbox]\nplugin = '{}'\nprogress-after = \"50ms\"\n",
+        demo_agent(),
+        binary::guest("toolbox").display()
+    );
+    World::with(&toml, Options { features: Features::newest(), ..Options::default() }).await
+}
+
+/// Whether this is the demo agent's answer, and not something that was shown before.
+fn is_answer(message: &Message) -> bool {
+    message.plain.starts_with("(demo agent)") && !is_underway(message)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_says_what_is_shown_of_a_turn_and_the_answer_takes_its_place() {
+    let world = presented().await;
+    let (room, bot) = (world.room("toolbox"), world.user("toolbox"));
+    for (text, shows) in [
+        ("show markdown demo:stream=4000", "Paragraph 1 of 3"),
+        ("show markdown demo:tool loop {}", "[loop({}) ended: false]"),
+    ] {
+        let mut changes = world.playground.changes();
+        world.say(room, text).await;
+        let told = told_until(&mut changes, bot, is_answer).await;
+        let (answer, shown) = told.split_last().unwrap();
+        assert!(shown.iter().all(|text| text.starts_with("after ") && text.contains(" ms: ")), "{told:?}");
+        assert!(shown.iter().any(|text| text.contains(shows)), "{told:?}");
+        assert!(!answer.contains("ms: "), "{told:?}");
+        world.drained().await;
+    }
+    assert_eq!(said(&world, room).len(), 2, "one message a turn");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_can_show_nothing_and_one_that_fails_at_it_costs_nothing_but_its_own_words() {
+    let world = presented().await;
+    let (room, bot) = (world.room("toolbox"), world.user("toolbox"));
+    // Three failures in a row of what a turn depends on would take the code back.
+    let failing = ["show trap", "show error", "show huge", "show trap", "show trap", "show trap"];
+    for what in failing {
+        let mut changes = world.playground.changes();
+        world.say(room, &format!("{what} demo:slow=1500")).await;
+        let told = told_until(&mut changes, bot, is_answer).await;
+        let (_, shown) = told.split_last().unwrap();
+        assert_eq!(shown[0], "Working on it…", "{what}: the host's words: {told:?}");
+        assert!(shown.iter().all(|text| text.ends_with("Working on it…")), "{what}: {told:?}");
+        world.drained().await;
+    }
+    let mut changes = world.playground.changes();
+    world.say(room, "show unchanged demo:slow=1500").await;
+    let told = told_until(&mut changes, bot, is_answer).await;
+    assert_eq!(told.len(), 1, "{told:?}");
+    world.drained().await;
+    assert_eq!(world.roster().bot("toolbox").unwrap().generation.as_ref().unwrap().number, 1);
+    let journal = world.journal("toolbox").await;
+    assert!(journal.iter().all(|row| row.outcome == "answered"), "{journal:?}");
+    assert_eq!(journal.len(), failing.len() + 1);
 }

@@ -2,9 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
-use std::{os::unix::fs::PermissionsExt, process::Stdio};
+use std::{
+    os::unix::fs::PermissionsExt,
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
-use hearth::playground::Options;
+use hearth::{id::RoomId, playground::Options};
 use hearth_tests::{
     binary, claude_cli,
     messages_api::MessagesApi,
@@ -166,6 +170,54 @@ async fn the_answer_takes_the_place_of_what_the_room_saw_meanwhile() {
     assert!(answers.len() == 1 && answers[0].contains("SLOW=6000 please"), "{answers:?}");
     let messages = world.playground.messages(room);
     assert_eq!(messages.last().unwrap().id, shown.id);
+}
+
+/// Stops what runs in this room, and says how long that took.
+async fn stop(world: &World, room: RoomId) -> Duration {
+    let began = Instant::now();
+    let stopped = world.ask(room, "stop").await;
+    let took = began.elapsed();
+    assert!(stopped.plain.starts_with("I was stopped. (turn "), "{}", stopped.plain);
+    world.drained().await;
+    took
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_in_the_room_ends_a_turn_within_a_second_and_its_process_answers_the_next() {
+    let api = MessagesApi::start();
+    let world = world(&api).await;
+    let room = world.room("assistant");
+    let bot = world.agents().as_ref().join("assistant");
+    let processes = || noted_agents(&bot);
+    let mut calls = 0;
+    // A machine that is too busy for the CLI to answer within its second gets another try.
+    for number in 1.. {
+        // Of a process that has just begun, and of one that was asked before.
+        let mut all_at_once = true;
+        for text in ["HANG first", "HANG second", "SLOW=600000 third"] {
+            world.playground.say(world.playground.you(), room, text).unwrap();
+            calls += 1;
+            api.arrived(calls).await;
+            let asked = processes();
+            all_at_once &= stop(&world, room).await < Duration::from_secs(1);
+            all_at_once &= asked.len() == 1 && processes() == asked;
+        }
+        let before = processes();
+        let answer = world.ask(room, &format!("RECALL {number}")).await.plain;
+        calls += 1;
+        assert!(answer.contains("HANG first") && answer.contains("third"), "{answer}");
+        world.drained().await;
+        if all_at_once && before == processes() {
+            break;
+        }
+        assert!(number < 5, "a stop takes too long, or ends the process");
+    }
+    let journal = world.journal("assistant").await;
+    assert_eq!(
+        (journal[0].outcome.as_str(), &journal[0].details["agent"]["warm"]),
+        ("answered", &json!(true))
+    );
+    assert_eq!(journal[1].outcome, "interrupted");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@
 //! `settings.tools` replaces the list: a table of `name`, `description` and `input-schema` each, all of them texts.
 //! `settings.listing` makes the listing itself misbehave: `trap` or `loop`.
 //!
-//! A message of `show <what>` says what is shown while the agent works on it.
+//! A message that begins with `show <what>` says what is shown while the agent works on it.
 
 use std::{borrow::Cow, hint::black_box};
 
@@ -41,7 +41,7 @@ impl Bot for Toolbox {
 impl Presenter for Toolbox {
     fn show(cause: Cause, progress: Progress, _settings: Anything) -> Result<Display> {
         let text = cause.message().map(|message| message.text.as_str()).unwrap_or_default();
-        Ok(match text.strip_prefix("show ") {
+        Ok(match text.strip_prefix("show ").and_then(|rest| rest.split(' ').next()) {
             Some("markdown") => {
                 let step = |step: &Step| format!("{}({}) ended: {}", step.tool, step.input, step.ended);
                 let steps = progress.steps.iter().map(step).collect::<Vec<_>>().join(", ");
