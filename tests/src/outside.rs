@@ -78,6 +78,11 @@ impl Outside {
         Self::started("", DEMO, bot_keys, Features::newest()).await
     }
 
+    /// The same with both.
+    pub async fn with_agent_and_bot(agent: &str, bot_keys: &str) -> Self {
+        Self::started("", agent, bot_keys, Features::newest()).await
+    }
+
     async fn started(host_keys: &str, agent: &str, bot_keys: &str, features: Features) -> Self {
         // A host that starts on a busy machine may keep a webhook waiting for longer than a real Campfire would.
         let options = Options { webhook_read_timeout: PATIENCE, features, ..Options::default() };
@@ -329,11 +334,20 @@ impl Outside {
 
     /// What stands in the transcripts of the assistant's agents.
     fn transcripts(&self) -> String {
-        let projects = std::fs::read_dir(self.folder().join(".hearth/agents/assistant/config/projects"));
-        let folders = projects.into_iter().flatten().flatten();
-        let files =
-            folders.flat_map(|folder| std::fs::read_dir(folder.path()).into_iter().flatten().flatten());
-        files.filter_map(|file| std::fs::read_to_string(file.path()).ok()).collect()
+        self.transcript_files().filter_map(|file| std::fs::read_to_string(file).ok()).collect()
+    }
+
+    /// What stands in the transcript of this session of the assistant's; none if there is no such session.
+    pub fn transcript(&self, session: &str) -> Option<String> {
+        let mut files = self.transcript_files();
+        let file = files.find(|file| file.file_stem().is_some_and(|name| name == session))?;
+        std::fs::read_to_string(file).ok()
+    }
+
+    fn transcript_files(&self) -> impl Iterator<Item = PathBuf> + use<> {
+        let below = |folder: PathBuf| std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let projects = below(self.folder().join(".hearth/agents/assistant/config/projects"));
+        projects.flat_map(move |project| below(project.path())).map(|file| file.path())
     }
 
     /// Waits until an agent of the assistant runs. (A file that is written tells nobody: it is looked for.)

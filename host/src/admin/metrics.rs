@@ -43,7 +43,7 @@ const COUNTERS: [(&str, Unit, &str); 13] = [
     (
         "hearth_agent_tries_total",
         Unit::Count,
-        "Messages that agents were asked, by process: warm if it was there before, or cold.",
+        "Messages that agents were asked, by process: warm if it had answered that room before, spare if it was started ahead, or cold.",
     ),
     (
         "hearth_tool_calls_total",

@@ -35,11 +35,20 @@ pub(super) struct Launch {
     pub(super) nice: Option<i32>,
 }
 
-/// A process's temporary folder, which goes when the process has gone: the CLI leaves something in it at every start.
+/// A process's own folder, which goes when the process has gone: the CLI leaves something in it at every start.
 pub(super) struct Scratch {
     folder: PathBuf,
     /// Where its removal is known.
     endings: TaskTracker,
+}
+
+/// The conversation that a process is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Conversation {
+    /// It is there.
+    GoesOn(SessionId),
+    /// It gets this name.
+    Begins(SessionId),
 }
 
 /// The program and the arguments that stand before all others.
@@ -55,10 +64,11 @@ pub(super) struct Command {
 pub(super) struct Folders {
     /// The CLI's own files, the transcripts of the sessions among them.
     pub(super) config: PathBuf,
-    /// One a process, see [`Scratch`].
+    /// One a process, see [`Scratch`]. Besides the next one it has the system prompt (an argument would show in `ps` and is
+    /// limited to 128 KiB), and the note which process it belongs to.
+    pub(super) scratch: PathBuf,
+    /// For the CLI's temporary files.
     pub(super) temporary: PathBuf,
-    /// System prompts, one file a room: an argument would show in `ps` and is limited to 128 KiB.
-    prompts: PathBuf,
     /// Where the agent works: a folder of the room's own where it has tools to leave something there, else one that
     /// stays empty.
     pub(super) work: PathBuf,
@@ -88,17 +98,17 @@ impl Command {
         Launch { program: program.into(), arguments, ..launch }
     }
 
-    /// The arguments for one message. The prompt is not among them: it goes in on stdin.
+    /// The arguments for messages like this one. The prompt is not among them: it goes in on stdin.
     pub(super) fn arguments(
         &self,
         request: &Request,
-        session: Option<SessionId>,
+        conversation: Conversation,
         system_prompt: Option<&Path>,
     ) -> Vec<OsString> {
         let mut arguments = self.terms(request);
-        arguments.push(match session {
-            Some(session) => format!("--resume={session}").into(),
-            None => format!("--session-id={}", request.new_session).into(),
+        arguments.push(match conversation {
+            Conversation::GoesOn(session) => format!("--resume={session}").into(),
+            Conversation::Begins(session) => format!("--session-id={session}").into(),
         });
         if let Some(file) = system_prompt {
             let mut argument = OsString::from("--system-prompt-file=");
@@ -171,34 +181,35 @@ impl Folders {
             return Err(AgentError::BotName(bot.clone()));
         };
         let bot = data.join("agents").join(name);
+        let scratch = bot.join(leftovers::TEMPORARY).join(Uuid::new_v4().simple().to_string());
         Ok(Self {
             config: bot.join("config"),
-            temporary: bot.join(leftovers::TEMPORARY).join(Uuid::new_v4().simple().to_string()),
-            prompts: bot.join("prompts"),
+            temporary: scratch.join(leftovers::TEMPORARY),
+            scratch,
             work: room.map_or_else(|| bot.join("empty"), |room| bot.join("rooms").join(room.to_string())),
         })
     }
 
-    /// Makes what is missing, and writes the room's system prompt. Blocks.
+    /// Where the system prompt is.
+    pub(super) fn system_prompt(&self) -> PathBuf {
+        self.scratch.join("system-prompt.md")
+    }
+
+    /// Makes what is missing, and writes the system prompt. Blocks.
     ///
     /// # Errors
     /// A folder or file cannot be made.
-    pub(super) fn prepare(
-        &self,
-        room: RoomId,
-        system_prompt: Option<&str>,
-    ) -> Result<Option<PathBuf>, AgentError> {
+    pub(super) fn prepare(&self, system_prompt: Option<&str>) -> Result<(), AgentError> {
         let failed = |path: &Path| {
             let path = path.to_owned();
             move |source| AgentError::Folder { path, source }
         };
-        for folder in [&self.config, &self.temporary, &self.prompts, &self.work] {
+        for folder in [&self.config, &self.scratch, &self.temporary, &self.work] {
             make_private(folder).map_err(failed(folder))?;
         }
-        let Some(prompt) = system_prompt else { return Ok(None) };
-        let file = self.prompts.join(format!("{room}.md"));
-        replace(&file, prompt).map_err(failed(&file))?;
-        Ok(Some(file))
+        let Some(prompt) = system_prompt else { return Ok(()) };
+        let file = self.system_prompt();
+        write_private(&file, prompt).map_err(failed(&file))
     }
 }
 
@@ -235,12 +246,10 @@ fn make_private(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// Writes a file for the owner's eyes. Whoever opens it sees either the old text or the new one, whole.
-fn replace(file: &Path, text: &str) -> io::Result<()> {
-    let new = file.with_extension("new");
-    let mut handle = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    io::Write::write_all(&mut handle, text.as_bytes())?;
-    fs::rename(new, file)
+/// Writes a file for the owner's eyes.
+fn write_private(file: &Path, text: &str) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
+    io::Write::write_all(&mut file, text.as_bytes())
 }
 
 #[cfg(test)]
@@ -267,13 +276,16 @@ mod tests {
             tools: None,
             watch: None,
             interrupt: CancellationToken::new(),
+            spares: 0,
+            begun_as: None,
         }
     }
 
     fn arguments(request: &Request, session: Option<SessionId>) -> Vec<String> {
         let command = Command::new(Vec::new(), vec!["claude".into()]).unwrap();
-        let file = request.system_prompt.as_ref().map(|_| Path::new("/data/prompts/7.md"));
-        let arguments = command.arguments(request, session, file);
+        let file = request.system_prompt.as_ref().map(|_| Path::new("/data/system-prompt.md"));
+        let conversation = session.map_or(Conversation::Begins(request.new_session), Conversation::GoesOn);
+        let arguments = command.arguments(request, conversation, file);
         arguments.into_iter().map(|argument| argument.into_string().unwrap()).collect()
     }
 
@@ -313,7 +325,7 @@ mod tests {
             "--allowedTools=Read,Bash(git *),--evil",
             "--max-budget-usd=0.05",
             "--resume=ffffffff-ffff-ffff-ffff-ffffffffffff",
-            "--system-prompt-file=/data/prompts/7.md",
+            "--system-prompt-file=/data/system-prompt.md",
         ] {
             assert!(arguments.contains(&argument.to_owned()), "{argument} in {arguments:?}");
         }
@@ -328,19 +340,19 @@ mod tests {
     }
 
     #[test]
-    fn folders_and_prompts_are_the_owners_alone_and_a_prompt_is_replaced() {
+    fn folders_and_prompts_are_the_owners_alone() {
         let data = tempfile::tempdir().unwrap();
         let folders = Folders::of(data.path(), &"assistant".into(), Some(RoomId(7))).unwrap();
         fs::create_dir_all(&folders.config).unwrap();
         fs::set_permissions(&folders.config, fs::Permissions::from_mode(0o755)).unwrap();
 
-        folders.prepare(RoomId(7), Some("the first, longer one")).unwrap();
-        let file = folders.prepare(RoomId(7), Some("second")).unwrap().unwrap();
+        folders.prepare(Some("be kind")).unwrap();
 
-        assert_eq!(fs::read_to_string(&file).unwrap(), "second");
+        let file = folders.system_prompt();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "be kind");
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&file), 0o600);
-        for folder in [&folders.config, &folders.temporary, &folders.work, &folders.prompts] {
+        for folder in [&folders.config, &folders.scratch, &folders.temporary, &folders.work] {
             assert_eq!(mode(folder), 0o700, "{}", folder.display());
         }
         assert!(folders.work.ends_with("assistant/rooms/7"));

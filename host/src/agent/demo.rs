@@ -2,8 +2,9 @@
 //! offline.
 //!
 //! It takes the CLI's arguments, reads user messages from stdin, answers each with the lines the CLI would write, and
-//! keeps transcripts that `--resume` finds, and calls the host's tools when it is told to. Every answer is labelled "(demo agent)". Certain words make it fail in the
-//! ways agents fail (`help` lists them), so that the sample deployment can show them and tests can meet them.
+//! keeps transcripts that `--resume` finds, and calls the host's tools when it is told to. Every answer is labelled
+//! "(demo agent)". Certain words make it fail in the ways agents fail (`help` lists them), so that the sample deployment can
+//! show them and tests can meet them.
 //!
 //! Nothing here stays for ever: every wait is at most [`Environment::longest_wait`], every flood has an end, a line of
 //! input is at most 64 MiB and a conversation 10,000 messages (what follows is refused as too long, as the API does).
@@ -23,6 +24,7 @@ mod arguments;
 mod conversation;
 mod inbox;
 mod keyword;
+mod process;
 mod protocol;
 mod tools;
 mod transcript;

@@ -1,19 +1,19 @@
 //! One message's exchange with one process: prompt in, lines out, every wait under a named deadline.
 
-use std::{future::pending, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 use tokio::{
     sync::watch,
     time::{Instant, sleep_until},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
 use super::{
     Clock, Request,
     framer::Framer,
-    live::Live,
+    live::{Live, next_answer},
     mcp::Serving,
     outcome::{End, Facts},
     process::{Happening, wait_until},
@@ -48,6 +48,14 @@ pub(super) struct Account {
     pub(super) is_cut: bool,
     /// The host's tools were offered, and this is how they stood with the CLI instead of `connected`.
     pub(super) tools_trouble: Option<String>,
+}
+
+/// What there is of a start as long as it lasts: until the first line.
+pub(super) struct Starting {
+    /// A place among the starts, where there is one.
+    pub(super) _place: Option<gate::Place>,
+    /// Tells those who wait until it is over.
+    pub(super) _over: Option<DropGuard>,
 }
 
 /// When what must have happened.
@@ -86,17 +94,17 @@ pub(super) fn later(instant: Instant, span: Duration) -> Instant {
 }
 
 /// Sends the message, listens and serves tools until there is a result, the process has ended, or a limit is reached.
-/// `permit` is given back at the first line: starting up is over then. The process is still there afterwards, unless it
+/// `starting` goes at the first line. The process is still there afterwards, unless it
 /// ended. An interrupted one gets [`INTERRUPTION`] to say how far it came.
 pub(super) async fn exchange(
     live: &mut Live,
     request: &Request,
     message: Uuid,
     mut clocks: Clocks,
-    mut permit: Option<gate::Place>,
+    mut starting: Option<Starting>,
     stop: &CancellationToken,
 ) -> Account {
-    let Live { process, server, framer, is_warm } = live;
+    let Live { process, server, framer, unsent, is_warm } = live;
     let watch = request.watch.as_ref();
     let mut listening = Listening {
         facts: Facts::about(message),
@@ -113,7 +121,8 @@ pub(super) async fn exchange(
         watch.send_replace(Progress::default());
     }
     // The CLI does not begin with the message before it has asked for the tools.
-    let mut input = listening.serving.as_mut().map(Serving::greeting).unwrap_or_default();
+    let mut input = std::mem::take(unsent);
+    input.unsplit(listening.serving.as_mut().map(Serving::greeting).unwrap_or_default());
     input.unsplit(protocol::user_message(&request.prompt, message));
     let mut output = BytesMut::new();
     let mut first_event = None;
@@ -148,7 +157,7 @@ pub(super) async fn exchange(
                         let now = Instant::now();
                         clocks.last_line = Some(now);
                         first_event.get_or_insert(now - clocks.started);
-                        permit.take();
+                        starting.take();
                     }
                     if *is_warm && listening.facts.is_out_of_turn() {
                         break End::OutOfTurn;
@@ -169,13 +178,6 @@ pub(super) async fn exchange(
     let (overlong, is_cut) = (framer.overlong(), framer.is_mid_line());
     let is_clean = end == End::Settled && input.is_empty() && overlong == 0 && is_quiet && facts.is_clean();
     Account { facts, end, first_event, is_clean, overlong, is_cut, tools_trouble }
-}
-
-async fn next_answer(serving: &mut Option<Serving<'_>>) -> BytesMut {
-    match serving {
-        Some(serving) => serving.next().await,
-        None => pending().await,
-    }
 }
 
 struct Listening<'a> {

@@ -1,5 +1,9 @@
-//! What the agents of an earlier host left behind, if that host was killed: processes that go on working, and temporary
-//! folders.
+//! What agents leave behind: processes that go on working, and temporary folders.
+//!
+//! Of an agent that has ended, what it started in groups of its own may go on. Each of those has the agent's temporary
+//! folder in its environment; they are ended when that folder is removed (where the system shows environments, `/proc`).
+//!
+//! If a host was killed, its agents themselves may go on.
 //!
 //! A process that goes on would meet the next turn of its session, and the CLI would lose one of the two. So each one
 //! notes in its temporary folder which process it is, and the next host ends it before it begins anything. A note names
@@ -7,19 +11,23 @@
 //! system doesn't tell these times (`/proc`), nothing is noted.
 
 use std::{
+    collections::BTreeSet,
     fs, io,
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     sync::LazyLock,
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::time::{Instant, sleep};
 
-/// The folder in a bot's folder where its processes have their temporary ones.
+/// The folder in a bot's folder where each of its processes has one of its own, and in that the one for its temporary files.
 pub(super) const TEMPORARY: &str = "tmp";
 /// The note in a temporary folder.
 const NOTE: &str = "hearth-agent";
+/// How often is looked for what an agent left running: what is being ended may start another one meanwhile.
+const ROUNDS: usize = 3;
 /// How often is looked whether a process has ended, since nobody tells us: it is not our child.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -66,14 +74,49 @@ pub(super) async fn clear(data: &Path, grace: Duration, host: Option<Host>) {
     }
 }
 
-/// Removes a temporary folder.
+/// Removes the temporary folder of an agent that has ended, and ends what it left running.
 pub(super) fn remove(folder: &Path) {
+    end_strays(folder);
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             tracing::warn!(folder = %folder.display(), %error, "an agent's temporary folder can't be removed");
         }
         _ => {}
     }
+}
+
+fn end_strays(folder: &Path) {
+    let mut known = BTreeSet::new();
+    for _ in 0..ROUNDS {
+        let strays = strays(folder);
+        if strays.is_empty() {
+            return;
+        }
+        for stray in strays {
+            if known.insert(stray.as_raw_nonzero()) {
+                tracing::info!(
+                    process = stray.as_raw_nonzero(),
+                    "a process that an agent left behind is ended"
+                );
+            }
+            // The only error left is that it has just gone.
+            let _ = kill_process(stray, Signal::KILL);
+        }
+    }
+}
+
+/// The processes whose temporary files are in this folder.
+fn strays(folder: &Path) -> Vec<Pid> {
+    let variable = [b"TMPDIR=", folder.join(TEMPORARY).as_os_str().as_bytes()].concat();
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    processes
+        .filter_map(|entry| {
+            let process = Pid::from_raw(entry.file_name().to_str()?.parse().ok()?)?;
+            // Of a process that is dead, or somebody else's, nothing is shown.
+            let environment = fs::read(entry.path().join("environ")).ok()?;
+            environment.split(|byte| *byte == 0).any(|shown| shown == variable).then_some(process)
+        })
+        .collect()
 }
 
 fn temporary_folders(data: &Path) -> Vec<PathBuf> {

@@ -58,7 +58,7 @@ pub(super) struct Server {
     _service: RunningService<RoleServer, Service>,
 }
 
-/// A server while a turn runs. Dropping it ends the turn's calls.
+/// A server while a turn runs, or while its process waits for one. Dropping it ends the turn's calls.
 pub(super) struct Serving<'a> {
     server: &'a mut Server,
     _end: DropGuard,
@@ -102,6 +102,11 @@ impl Server {
         let end = CancellationToken::new();
         self.current.send_replace(Some(Current { tools, ended: end.clone() }));
         Serving { server: self, _end: end.drop_guard() }
+    }
+
+    /// Calls go to nobody; what else is asked is answered.
+    pub(super) fn attend(&mut self) -> Serving<'_> {
+        Serving { server: self, _end: CancellationToken::new().drop_guard() }
     }
 
     fn request(

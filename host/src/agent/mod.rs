@@ -10,7 +10,8 @@
 //!   with its secrets masked; the prose of an error is never an answer.
 //! - Every wait has a deadline with a name, [`Clock`]. While the CLI waits for a tool of the host's, only `total` runs.
 //! - When a turn is over its process waits for the room's next message (`pool`), if nothing about it was odd; else it is
-//!   being ended in the background, and a dropped turn is no exception. [`Runner::drained`] ends them all.
+//!   being ended in the background, and a dropped turn is no exception. Others may be started ahead for conversations that
+//!   are yet to begin (`spares`). [`Runner::drained`] ends them all.
 //!
 //! What an exchange comes to, the exit code saying little:
 //!
@@ -47,6 +48,8 @@ mod process;
 mod progress;
 mod protocol;
 mod redact;
+mod spares;
+mod starter;
 #[cfg(test)]
 mod tests;
 mod tools;
@@ -69,12 +72,14 @@ use self::{
     environment::Environment,
     outcome::Exit,
     pool::Pool,
-    process::{Happening, Leave, Process},
+    process::{Happening, Leave},
     redact::beginning_of,
+    starter::Starter,
     turn::Turn,
 };
 pub use self::{
     progress::{Progress, Retry, STEPS, Step},
+    spares::Spare,
     tools::{ToolFailure, ToolSpec, Tools},
     version::CliVersion,
 };
@@ -89,18 +94,9 @@ const VERSION_LIMIT: usize = 4 << 10;
 
 /// Runs turns. One for the whole host; share it in an `Arc`.
 pub struct Runner {
-    command: Command,
-    /// `[agent] nice`
-    nice: Option<i32>,
-    environment: Environment,
-    deadlines: config::Deadlines,
-    data: PathBuf,
-    /// Start-up is nearly all CPU: more at once than there are cores makes all of them slower.
-    starts: Gate,
-    /// Processes that wait for their room's next message.
+    starter: Arc<Starter>,
+    /// Processes that wait for a message.
     pool: Pool,
-    /// Ends of processes that no turn waits for.
-    endings: TaskTracker,
     /// The CLI's version once it was found to fit.
     fitting: OnceCell<CliVersion>,
 }
@@ -138,6 +134,10 @@ pub struct Request {
     pub tools: Option<Arc<dyn Tools>>,
     /// Where to tell how far it is, if anybody wants to know.
     pub watch: Option<watch::Sender<Progress>>,
+    /// How many processes are to wait for first messages of this bot's conversations.
+    pub spares: usize,
+    /// The conversation that an earlier attempt began with the message in a process of [`Runner::spare`], as it was noted.
+    pub begun_as: Option<SessionId>,
     /// Breaks the turn off: the outcome is [`Outcome::Interrupted`] within about a second, unless it is over before, and
     /// the process and the session go on.
     pub interrupt: CancellationToken,
@@ -159,10 +159,21 @@ pub struct Report {
     pub usage: Usage,
     /// How long it took.
     pub timings: Timings,
-    /// A process that had answered before in this conversation did it, without a start.
-    pub is_warm: bool,
+    /// Which process did it.
+    pub start: Start,
     /// What happened, for the log and never for the room: at most about 10 KiB, secrets masked. None if all went well.
     pub cause: Option<String>,
+}
+
+/// What a turn cost in starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// A process was started for it, or none was needed.
+    Cold,
+    /// A process did it that had answered before in this conversation.
+    Warm,
+    /// A process did it that had been started ahead.
+    Spare,
 }
 
 /// The ways a turn can end.
@@ -305,28 +316,31 @@ impl Runner {
     pub fn new(agent: config::Agent, data: PathBuf) -> Result<Self, AgentError> {
         let config::Agent { command, environment, wrapper, nice, starts, warm, deadlines, .. } = agent;
         let endings = TaskTracker::new();
-        Ok(Self {
-            command: Command::new(wrapper, command)?,
+        let pool = Pool::new(warm, endings.clone());
+        let command = Command::new(wrapper, command)?;
+        let environment = Environment::new(std::env::vars_os(), &environment);
+        let starter = Starter {
+            command,
             nice,
-            environment: Environment::new(std::env::vars_os(), &environment),
+            environment,
             deadlines,
             data,
             starts: Gate::new(starts),
-            pool: Pool::new(warm, endings.clone()),
             endings,
-            fitting: OnceCell::new(),
-        })
+        };
+        Ok(Self { starter: Arc::new(starter), pool, fitting: OnceCell::new() })
     }
 
     /// Ends the agents of an earlier host that was killed, and removes what they left. To be called before the first turn,
     /// by the one host that owns the data folder. Takes at most two `deadlines.exit`.
     pub async fn clear_leftovers(&self) {
-        leftovers::clear(&self.data, self.deadlines.exit, None).await;
+        leftovers::clear(&self.starter.data, self.starter.deadlines.exit, None).await;
     }
 
-    /// Runs one message's turn. `stop` ends it early, and the process with it. Dropping the future does the same.
-    pub async fn run(&self, request: Request, stop: CancellationToken) -> Report {
-        Turn::new(self, &request, &stop).run().await
+    /// Runs one message's turn, with the `spare` that was taken for it if there is one. `stop` ends it early, and the process
+    /// with it. Dropping the future does the same.
+    pub async fn run(&self, request: Request, spare: Option<Spare>, stop: CancellationToken) -> Report {
+        Turn::new(self, &request, spare, &stop).run().await
     }
 
     /// The agent's version. It is asked once; the answer is kept if it fits.
@@ -336,7 +350,7 @@ impl Runner {
     pub async fn version(&self) -> Result<CliVersion, AgentError> {
         let fitting = async || {
             let found = self.ask_version().await?;
-            let program = self.command.program.display().to_string();
+            let program = self.starter.command.program.display().to_string();
             if found.is_supported() { Ok(found) } else { Err(AgentError::TooOld { program, found }) }
         };
         self.fitting.get_or_try_init(fitting).await.copied()
@@ -346,28 +360,30 @@ impl Runner {
     /// at most.
     pub async fn drained(&self) {
         self.pool.close();
-        self.endings.close();
-        self.endings.wait().await;
-        self.endings.reopen();
+        let endings = &self.starter.endings;
+        endings.close();
+        endings.wait().await;
+        endings.reopen();
         self.pool.reopen();
     }
 
     async fn ask_version(&self) -> Result<CliVersion, AgentError> {
-        let mut arguments = self.command.first_arguments.clone();
+        let Starter { command, environment, data, deadlines, nice, .. } = &*self.starter;
+        let mut arguments = command.first_arguments.clone();
         arguments.push("--version".into());
         // It touches no file, so any folders do.
-        let folders = Folders::of(&self.data, &"version".into(), None)?;
+        let folders = Folders::of(data, &"version".into(), None)?;
         let launch = Launch {
-            program: self.command.program.clone(),
+            program: command.program.clone(),
             arguments,
-            environment: self.environment.for_folders(&folders),
+            environment: environment.for_folders(&folders),
             folder: "/".into(),
             scratch: None,
-            nice: self.nice,
+            nice: *nice,
         };
-        let mut process = self.start(self.command.wrapped(launch))?;
+        let mut process = self.starter.start(command.wrapped(launch))?;
         let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
-        let answered = timeout(self.deadlines.start, async {
+        let answered = timeout(deadlines.start, async {
             loop {
                 match process.next(&mut input, &mut output).await {
                     Happening::Exited(exit) => break Some(exit),
@@ -377,28 +393,38 @@ impl Runner {
             }
         });
         let answered = answered.await;
-        let stderr = process.dismiss(Leave::Terminated, &self.environment.secrets);
+        let stderr = process.dismiss(Leave::Terminated, &environment.secrets);
         let answer = match answered {
             Err(_) => "it did not end in time".to_owned(),
             Ok(None) => "it does not stop talking".to_owned(),
             Ok(Some(Exit::Code(0))) => match String::from_utf8_lossy(&output).parse() {
                 Ok(version) => return Ok(version),
-                Err(error) => format!("{error}: {:?}", self.secretless(&output)),
+                Err(error) => format!("{error}: {:?}", self.starter.secretless(&output)),
             },
-            Ok(Some(exit)) => format!("{exit}, {:?}, {stderr:?}", self.secretless(&output)),
+            Ok(Some(exit)) => format!("{exit}, {:?}, {stderr:?}", self.starter.secretless(&output)),
         };
         Err(AgentError::NoVersion {
-            program: self.command.program.display().to_string(),
+            program: command.program.display().to_string(),
             answer: beginning_of(answer, VERSION_LIMIT),
         })
     }
+}
 
-    fn start(&self, launch: Launch) -> Result<Process, AgentError> {
-        Process::start(launch, &self.environment.secrets, self.deadlines.exit, &self.endings)
+// === impl Start ===
+
+impl Start {
+    /// Whether the process knew the conversation.
+    pub fn is_warm(self) -> bool {
+        self == Self::Warm
     }
 
-    fn secretless(&self, text: &[u8]) -> String {
-        self.environment.secrets.redact(&String::from_utf8_lossy(text))
+    /// In one word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Cold => "cold",
+            Self::Warm => "warm",
+            Self::Spare => "spare",
+        }
     }
 }
 

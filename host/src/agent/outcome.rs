@@ -133,7 +133,7 @@ impl Facts {
                 }
             }
             Line::ControlRequest(request) => return Some(request),
-            Line::Lifecycle(..) | Line::Other => {}
+            Line::Lifecycle(..) | Line::Up | Line::Other => {}
         }
         None
     }

@@ -1,4 +1,5 @@
-//! Processes that stay after their turn, so that the next message of their room needs no start.
+//! Processes that stay after their turn, so that the next message of their room needs no start; and those that were started
+//! ahead, see [`spares`](super::spares).
 //!
 //! A process here is a cache of its conversation and never the truth: whatever happens to it, the transcript is there and the
 //! next turn can be run by a new one. So whatever is odd about it is a reason to end it, and none to think further.
@@ -7,8 +8,8 @@
 //!   that does not ends it, and goes on when it has ended: no session ever has two processes.
 //! - Before it is given away it has said that its turn is over (`command_lifecycle`, which follows the result). What it
 //!   says after that, its end, and too long a wait for a message end it.
-//! - The number and the memory of those that wait are bounded: the one that was used the longest time ago goes first.
-//!   Memory is measured, once after each turn; where that can't be done, the number alone counts.
+//! - The number and the memory of those that wait are bounded: spares go first, then the one that was used the longest time
+//!   ago. Memory is measured, once after each turn; where that can't be done, the number alone counts.
 
 use std::{
     collections::HashMap,
@@ -30,7 +31,7 @@ use uuid::Uuid;
 
 use super::{
     exchange::later,
-    live::{Live, Terms},
+    live::{Aside, Expected, Live, Terms},
     memory,
     process::{Happening, Leave},
     protocol::{self, LifecycleState, Line},
@@ -56,9 +57,15 @@ struct Shared {
 
 #[derive(Default)]
 struct Waiting {
-    processes: HashMap<Place, Entry>,
+    processes: HashMap<Key, Entry>,
     /// Counts up with each entry: the lowest number was used the longest time ago.
     next: u64,
+    /// How many processes are in use.
+    in_use: usize,
+    /// What any of them took, in bytes, the largest.
+    largest: u64,
+    /// The terms of each bot's last message.
+    last_terms: HashMap<BotName, Arc<Terms>>,
     /// Nothing may wait any more.
     is_closed: bool,
 }
@@ -66,25 +73,51 @@ struct Waiting {
 /// Whose process it is. A room's turns follow each other, so there is at most one.
 pub(super) type Place = (BotName, RoomId);
 
+/// What a process waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Key {
+    /// A first message: of one of this bot's conversations, which then has this name.
+    Spare(BotName, SessionId),
+    /// The next message of this room.
+    Room(Place),
+}
+
 /// A process that waits, in the hands of a task of its own. Dropping this tells the task to end it.
 struct Entry {
     number: u64,
     session: SessionId,
-    terms: Terms,
+    terms: Arc<Terms>,
     /// In bytes, once it is measured.
     memory: u64,
+    /// It can be given away.
+    is_up: bool,
     /// Asks the task for the process.
     hand: oneshot::Sender<oneshot::Sender<Live>>,
     /// The task is over, and so is its process unless it was given away.
     over: CancellationToken,
 }
 
+/// A task's end of its entry.
+pub(super) struct Held {
+    pool: Arc<Shared>,
+    key: Key,
+    number: u64,
+    /// Tells when the task is over.
+    _over: DropGuard,
+}
+
+/// Says that a process is in use.
+pub(super) struct InUse(Arc<Shared>);
+
+/// How somebody asks a task for its process.
+pub(super) type Asked = oneshot::Receiver<oneshot::Sender<Live>>;
+
 /// A process whose turn has just ended well.
 pub(super) struct Kept {
     pub(super) live: Live,
     pub(super) place: Place,
     pub(super) session: SessionId,
-    pub(super) terms: Terms,
+    pub(super) terms: Arc<Terms>,
     /// What it was asked.
     pub(super) message: Uuid,
     /// It has said that this is over.
@@ -110,47 +143,96 @@ impl Pool {
         session: Option<SessionId>,
         terms: &Terms,
     ) -> Option<Live> {
-        let Entry { session: its_session, terms: its_terms, hand, over, .. } =
-            self.0.lock().processes.remove(place)?;
-        if session == Some(its_session) && its_terms == *terms {
-            let (give, given) = oneshot::channel();
-            if hand.send(give).is_ok()
-                && let Ok(live) = given.await
-            {
-                return Some(live);
-            }
+        let entry = self.0.lock().processes.remove(&Key::Room(place.clone()))?;
+        let over = entry.over.clone();
+        let fits = session == Some(entry.session) && *entry.terms == *terms;
+        let given = if fits {
+            entry.given().await
         } else {
-            drop(hand);
+            // That tells its task.
+            drop(entry);
+            None
+        };
+        if given.is_none() {
+            over.cancelled().await;
         }
-        over.cancelled().await;
-        None
+        given
+    }
+
+    /// A process is in use that may come to wait here; until the answer goes.
+    pub(super) fn in_use(&self) -> InUse {
+        self.0.lock().in_use += 1;
+        InUse(Arc::clone(&self.0))
+    }
+
+    /// A process of this bot that was started ahead on these terms, and the name of its conversation.
+    pub(super) async fn take_spare(&self, bot: &BotName, terms: &Terms) -> Option<(SessionId, Live)> {
+        loop {
+            let entry = self.0.lock().remove_spare(bot, terms)?;
+            let session = entry.session;
+            if let Some(live) = entry.given().await {
+                return Some((session, live));
+            }
+        }
+    }
+
+    /// Whether processes of this bot are to be started ahead, up to `count`: if it was asked twice in a row on the same
+    /// terms. Those on other terms, and all if none are to be there, are ended.
+    pub(super) fn are_spares_wanted(&self, bot: &BotName, terms: &Arc<Terms>, count: usize) -> bool {
+        let mut waiting = self.0.lock();
+        if count == 0 || !self.is_on() {
+            // Most bots never had any.
+            if waiting.last_terms.remove(bot).is_some() {
+                waiting.processes.retain(|key, _| !key.is_spare_of(bot));
+            }
+            return false;
+        }
+        let before = waiting.last_terms.insert(bot.clone(), Arc::clone(terms));
+        waiting.processes.retain(|key, entry| !key.is_spare_of(bot) || entry.terms == *terms);
+        before.is_some_and(|before| before == *terms)
+    }
+
+    /// Room for one more spare of the bot's, as long as it has fewer than `count` and nothing has to go for it.
+    pub(super) fn reserve(
+        &self,
+        bot: &BotName,
+        session: SessionId,
+        terms: &Arc<Terms>,
+        count: usize,
+    ) -> Option<(Held, Asked)> {
+        let mut waiting = self.0.lock();
+        let has = waiting.processes.keys().filter(|key| key.is_spare_of(bot)).count();
+        if waiting.is_closed || has >= count || !waiting.has_room(&self.0.limits) {
+            return None;
+        }
+        let key = Key::Spare(bot.clone(), session);
+        Some(waiting.enter(&self.0, key, session, Arc::clone(terms), false))
     }
 
     /// Lets a process wait for the next message of its room.
     pub(super) fn keep(&self, kept: Kept) {
         let Kept { live, place, session, terms, message, is_over } = kept;
-        let (hand, asked) = oneshot::channel();
-        let over = CancellationToken::new();
         let mut waiting = self.0.lock();
         if waiting.is_closed {
             return;
         }
-        waiting.next += 1;
-        let number = waiting.next;
-        let entry = Entry { number, session, terms, memory: 0, hand, over: over.clone() };
-        waiting.processes.insert(place.clone(), entry);
+        let (held, asked) = waiting.enter(&self.0, Key::Room(place), session, terms, true);
         waiting.shrink(&self.0.limits);
         drop(waiting);
-        let watch = Watch {
-            live,
-            message,
-            is_over,
-            place,
-            number,
-            pool: Arc::clone(&self.0),
-            _over: over.drop_guard(),
-        };
-        self.0.endings.spawn(watch.run(asked));
+        let settling = Settling { live, message, is_over };
+        self.0.endings.spawn(async move {
+            match settling.settled().await {
+                Ok(live) => held.wait(live, asked).await,
+                Err((live, doubt)) => held.end(live, doubt).await,
+            }
+        });
+    }
+
+    /// How many processes of this bot that were started ahead can be given away.
+    #[cfg(test)]
+    pub(super) fn ready_spares(&self, bot: &BotName) -> usize {
+        let waiting = self.0.lock();
+        waiting.processes.iter().filter(|(key, entry)| key.is_spare_of(bot) && entry.is_up).count()
     }
 
     /// Ends all that wait, and keeps nothing any more until it is [`Pool::reopen`]ed.
@@ -172,60 +254,88 @@ impl Shared {
         // It is changed in single steps, so a panic elsewhere leaves it whole.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// Takes note of what a process takes, unless it is no longer here.
-    fn measured(&self, place: &Place, number: u64, memory: Option<u64>) {
-        static UNKNOWN: Once = Once::new();
-        let Some(memory) = memory else {
-            UNKNOWN.call_once(|| {
-                tracing::info!(
-                    "the memory of agents can't be measured here; `[agent.warm] memory` does not bound them"
-                );
-            });
-            return;
-        };
-        let mut waiting = self.lock();
-        if let Some(entry) = waiting.processes.get_mut(place).filter(|entry| entry.number == number) {
-            entry.memory = memory;
-            waiting.shrink(&self.limits);
-        }
-    }
-
-    fn forget(&self, place: &Place, number: u64) {
-        let mut waiting = self.lock();
-        if waiting.processes.get(place).is_some_and(|entry| entry.number == number) {
-            waiting.processes.remove(place);
-        }
-    }
 }
 
 impl Waiting {
-    /// Lets go of the least recently used until the rest keeps the limits.
+    fn enter(
+        &mut self,
+        pool: &Arc<Shared>,
+        key: Key,
+        session: SessionId,
+        terms: Arc<Terms>,
+        is_up: bool,
+    ) -> (Held, Asked) {
+        let (hand, asked) = oneshot::channel();
+        let over = CancellationToken::new();
+        self.next += 1;
+        let number = self.next;
+        let entry = Entry { number, session, terms, memory: 0, is_up, hand, over: over.clone() };
+        self.processes.insert(key.clone(), entry);
+        (Held { pool: Arc::clone(pool), key, number, _over: over.drop_guard() }, asked)
+    }
+
+    fn entry(&mut self, key: &Key, number: u64) -> Option<&mut Entry> {
+        self.processes.get_mut(key).filter(|entry| entry.number == number)
+    }
+
+    fn remove_spare(&mut self, bot: &BotName, terms: &Terms) -> Option<Entry> {
+        let fits =
+            |(key, entry): &(&Key, &Entry)| key.is_spare_of(bot) && entry.is_up && *entry.terms == *terms;
+        let key = self.processes.iter().find(fits)?.0.clone();
+        self.processes.remove(&key)
+    }
+
+    fn memory(&self) -> u64 {
+        self.processes.values().map(|entry| entry.memory).sum()
+    }
+
+    /// Whether one more could stay when all that are in use have come to wait too, as far as is known.
+    fn has_room(&self, limits: &Warm) -> bool {
+        let more = self.in_use + 1;
+        let memory = self.largest.saturating_mul(u64::try_from(more).unwrap_or(u64::MAX));
+        self.processes.len() + more <= limits.processes
+            && self.memory().saturating_add(memory) <= most(limits)
+    }
+
+    /// Lets go of spares and of the least recently used until the rest keeps the limits.
     fn shrink(&mut self, limits: &Warm) {
-        let most = u64::try_from(limits.memory).unwrap_or(u64::MAX);
-        while self.processes.len() > limits.processes
-            || self.processes.values().map(|entry| entry.memory).sum::<u64>() > most
-        {
-            let oldest = self.processes.iter().min_by_key(|(_, entry)| entry.number);
-            let Some(place) = oldest.map(|(place, _)| place.clone()) else { return };
-            self.processes.remove(&place);
+        while self.processes.len() > limits.processes || self.memory() > most(limits) {
+            let first = self.processes.iter().min_by_key(|(key, entry)| {
+                let is_spare = matches!(key, Key::Spare(..));
+                (!is_spare, entry.number)
+            });
+            let Some(key) = first.map(|(key, _)| key.clone()) else { return };
+            self.processes.remove(&key);
         }
     }
 }
 
-// === impl Watch ===
-
-/// The task that holds a process while it waits.
-struct Watch {
-    live: Live,
-    message: Uuid,
-    is_over: bool,
-    place: Place,
-    number: u64,
-    pool: Arc<Shared>,
-    /// Tells when this is over.
-    _over: DropGuard,
+fn most(limits: &Warm) -> u64 {
+    u64::try_from(limits.memory).unwrap_or(u64::MAX)
 }
+
+impl Key {
+    fn is_spare_of(&self, bot: &BotName) -> bool {
+        matches!(self, Self::Spare(its, _) if its == bot)
+    }
+}
+
+impl Entry {
+    /// Its process, if it is still there. If not, the task ends.
+    async fn given(self) -> Option<Live> {
+        let (give, given) = oneshot::channel();
+        self.hand.send(give).ok()?;
+        given.await.ok()
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        self.0.lock().in_use -= 1;
+    }
+}
+
+// === impl Held ===
 
 /// How a wait ended.
 enum Waited {
@@ -237,33 +347,116 @@ enum Waited {
     Doubtful(&'static str),
 }
 
-impl Watch {
-    async fn run(mut self, asked: oneshot::Receiver<oneshot::Sender<Live>>) {
-        let waited = match self.settled().await {
-            Ok(()) => self.wait(asked).await,
-            Err(doubt) => Waited::Doubtful(doubt),
-        };
-        let leave = match waited {
-            Waited::Wanted(taker) => match taker.send(self.live) {
+impl Held {
+    /// From now on it can be given away.
+    pub(super) fn is_up(&self) {
+        if let Some(entry) = self.pool.lock().entry(&self.key, self.number) {
+            entry.is_up = true;
+        }
+    }
+
+    /// Holds the process until somebody takes it, or it has to go.
+    pub(super) async fn wait(self, mut live: Live, asked: Asked) {
+        let leave = match self.waited(&mut live, asked).await {
+            Waited::Wanted(taker) => match taker.send(live) {
                 Ok(()) => return,
-                Err(live) => {
-                    self.live = live;
+                Err(given_back) => {
+                    live = given_back;
                     Leave::ByItself
                 }
             },
             Waited::Unwanted => Leave::ByItself,
-            Waited::Doubtful(doubt) => {
-                let (bot, room) = &self.place;
-                tracing::debug!(%bot, %room, doubt, "a waiting agent is ended");
-                Leave::Terminated
-            }
+            Waited::Doubtful(doubt) => return self.end(live, doubt).await,
         };
-        self.pool.forget(&self.place, self.number);
-        self.live.process.end(leave).await;
+        self.forget();
+        live.process.end(leave).await;
     }
 
+    /// Ends a process about which something is odd.
+    async fn end(self, mut live: Live, doubt: &'static str) {
+        tracing::debug!(waited_for = ?self.key, doubt, "a waiting agent is ended");
+        self.forget();
+        live.process.end(Leave::Terminated).await;
+    }
+
+    async fn waited(&self, live: &mut Live, mut asked: Asked) -> Waited {
+        let until = later(Instant::now(), self.pool.limits.idle);
+        let mut measuring = std::pin::pin!(measure(live.process.group()));
+        let mut is_measured = false;
+        // One that was not asked anything yet may still be asking for its tools.
+        let expected = match self.key {
+            Key::Spare(..) => Expected::Questions,
+            Key::Room(_) => Expected::Nothing,
+        };
+        loop {
+            tokio::select! {
+                biased;
+                aside = live.attend(expected) => return Waited::Doubtful(match aside {
+                    Aside::Ended => "it ended by itself",
+                    Aside::Up | Aside::Spoke => "it spoke without being asked",
+                }),
+                asked = &mut asked => return asked.map_or(Waited::Unwanted, Waited::Wanted),
+                memory = &mut measuring, if !is_measured => {
+                    is_measured = true;
+                    self.measured(memory);
+                }
+                () = sleep_until(until) => return Waited::Unwanted,
+            }
+        }
+    }
+
+    /// Takes note of what it takes, unless it is no longer here.
+    fn measured(&self, memory: Option<u64>) {
+        static UNKNOWN: Once = Once::new();
+        let Some(memory) = memory else {
+            UNKNOWN.call_once(|| {
+                tracing::info!(
+                    "the memory of agents can't be measured here; `[agent.warm] memory` does not bound them"
+                );
+            });
+            return;
+        };
+        let mut waiting = self.pool.lock();
+        waiting.largest = waiting.largest.max(memory);
+        if let Some(entry) = waiting.entry(&self.key, self.number) {
+            entry.memory = memory;
+            waiting.shrink(&self.pool.limits);
+        }
+    }
+
+    fn forget(&self) {
+        let mut waiting = self.pool.lock();
+        if waiting.entry(&self.key, self.number).is_some() {
+            waiting.processes.remove(&self.key);
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.forget();
+    }
+}
+
+// === impl Settling ===
+
+/// A process between its result and the end of its turn.
+struct Settling {
+    live: Live,
+    message: Uuid,
+    is_over: bool,
+}
+
+impl Settling {
     /// Waits until the process says that its turn is over.
-    async fn settled(&mut self) -> Result<(), &'static str> {
+    async fn settled(mut self) -> Result<Live, (Live, &'static str)> {
+        match self.settle().await {
+            Ok(()) => Ok(self.live),
+            Err(doubt) => Err((self.live, doubt)),
+        }
+    }
+
+    async fn settle(&mut self) -> Result<(), &'static str> {
         let until = Instant::now() + SETTLING;
         let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
         while !self.is_over {
@@ -287,34 +480,11 @@ impl Watch {
                 Ok(Line::Lifecycle(message, state)) if message == self.message => {
                     self.is_over |= matches!(state, LifecycleState::Completed | LifecycleState::Cancelled);
                 }
-                Ok(Line::Other) if !self.is_over => {}
+                Ok(Line::Other | Line::Up) if !self.is_over => {}
                 _ => return Err("it went on after its turn"),
             }
         }
         Ok(())
-    }
-
-    async fn wait(&mut self, mut asked: oneshot::Receiver<oneshot::Sender<Live>>) -> Waited {
-        let until = later(Instant::now(), self.pool.limits.idle);
-        let mut measuring = std::pin::pin!(measure(self.live.process.group()));
-        let mut is_measured = false;
-        let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
-        loop {
-            tokio::select! {
-                biased;
-                happening = self.live.process.next(&mut input, &mut output) => match happening {
-                    Happening::Output => return Waited::Doubtful("it spoke without being asked"),
-                    Happening::Exited(_) => return Waited::Doubtful("it ended by itself"),
-                    Happening::Taken => {}
-                },
-                asked = &mut asked => return asked.map_or(Waited::Unwanted, Waited::Wanted),
-                memory = &mut measuring, if !is_measured => {
-                    is_measured = true;
-                    self.pool.measured(&self.place, self.number, memory);
-                }
-                () = sleep_until(until) => return Waited::Unwanted,
-            }
-        }
     }
 }
 

@@ -16,6 +16,8 @@ use crate::id::SessionId;
 
 /// A longer id of a control request is not echoed: the answers wait in memory.
 const REQUEST_ID_LIMIT: usize = 256;
+/// The id of the request that tells the CLI that the host serves it.
+const INITIALIZE: &str = "initialize";
 
 /// What one line of the CLI says.
 #[derive(Debug)]
@@ -30,6 +32,8 @@ pub(super) enum Line {
     Lifecycle(Uuid, LifecycleState),
     /// `control_request`: the CLI wants something from the host and waits for the answer.
     ControlRequest(ControlRequest),
+    /// The CLI has answered that the host serves it: it is up.
+    Up,
     /// Anything else; nothing a turn depends on.
     Other,
 }
@@ -144,6 +148,7 @@ pub(super) fn read(line: &[u8]) -> Result<Line, serde_json::Error> {
         },
         "command_lifecycle" => read_lifecycle(&serde_json::from_slice(line)?),
         "control_request" => read_control_request(&serde_json::from_slice(line)?),
+        "control_response" => read_control_response(&serde_json::from_slice(line)?),
         _ => Line::Other,
     })
 }
@@ -162,11 +167,11 @@ pub(super) fn user_message(prompt: &str, message: Uuid) -> BytesMut {
 }
 
 /// What tells the CLI that the host serves it, so that it asks the host's own MCP server for its tools. The CLI answers,
-/// but not before it has been answered itself; nothing depends on that answer.
+/// but not before it has been answered itself; a turn does not depend on that answer.
 pub(super) fn initialize() -> BytesMut {
     line(&json!({
         "type": "control_request",
-        "request_id": "initialize",
+        "request_id": INITIALIZE,
         "request": { "subtype": "initialize", "hooks": null },
     }))
 }
@@ -248,6 +253,18 @@ struct ControlRequestLine<'a> {
 }
 
 #[derive(Deserialize)]
+struct ControlResponseLine {
+    #[serde(default, deserialize_with = "lenient")]
+    response: Option<ControlResponse>,
+}
+
+#[derive(Deserialize)]
+struct ControlResponse {
+    subtype: String,
+    request_id: String,
+}
+
+#[derive(Deserialize)]
 struct ControlRequestBody<'a> {
     #[serde(default, deserialize_with = "lenient")]
     subtype: Option<String>,
@@ -299,6 +316,13 @@ fn read_control_request(line: &ControlRequestLine<'_>) -> Line {
         _ => Wants::Other(String::new()),
     };
     Line::ControlRequest(ControlRequest { id, wants })
+}
+
+fn read_control_response(line: &ControlResponseLine) -> Line {
+    match &line.response {
+        Some(response) if response.request_id == INITIALIZE && response.subtype == "success" => Line::Up,
+        _ => Line::Other,
+    }
 }
 
 /// A word of the CLI's, as far as it is looked at.
@@ -365,6 +389,19 @@ mod tests {
     fn a_session_that_is_no_uuid_is_no_session() {
         let line = br#"{"type":"system","subtype":"init","session_id":"../../etc/passwd"}"#;
         assert!(matches!(read(line), Ok(Line::Init(Init { session: None, .. }))));
+    }
+
+    #[test]
+    fn only_the_answer_to_our_first_request_says_that_the_cli_is_up() {
+        let answered = |id: &str, subtype: &str| {
+            let line = json!({ "type": "control_response", "response": {
+                "subtype": subtype, "request_id": id, "response": { "commands": [] } } });
+            read(line.to_string().as_bytes()).unwrap()
+        };
+        assert!(matches!(answered("initialize", "success"), Line::Up));
+        assert!(matches!(answered("initialize", "error"), Line::Other));
+        assert!(matches!(answered("interrupt", "success"), Line::Other));
+        assert!(matches!(read(br#"{"type":"control_response","response":7}"#), Ok(Line::Other)));
     }
 
     #[test]

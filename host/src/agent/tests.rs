@@ -1,6 +1,7 @@
 //! Turns against agents that are small shell scripts: the outcome, and that nothing of them is left.
 
 mod faults;
+mod spares;
 mod tools;
 mod warm;
 
@@ -81,7 +82,8 @@ impl Stage {
     }
 
     async fn run(&self, request: Request) -> Report {
-        self.runner.run(request, CancellationToken::new()).await
+        let spare = self.runner.spare(&request).await;
+        self.runner.run(request, spare, CancellationToken::new()).await
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -103,7 +105,14 @@ impl Stage {
             assert_eq!(living(|process| process.group == group), 0, "group {group}");
         }
         let temporary = self.file("agents/assistant/tmp");
-        assert_eq!(fs::read_dir(temporary).map_or(0, Iterator::count), 0, "temporary folders");
+        assert_eq!(fs::read_dir(&temporary).map_or(0, Iterator::count), 0, "temporary folders");
+        // Whatever an agent starts has that in its environment.
+        let temporary = temporary.to_str().unwrap().as_bytes();
+        let environments = fs::read_dir("/proc").unwrap().flatten();
+        let left = environments.filter_map(|entry| fs::read(entry.path().join("environ")).ok());
+        let has_it =
+            |environment: &Vec<u8>| environment.windows(temporary.len()).any(|part| part == temporary);
+        assert_eq!(left.filter(has_it).count(), 0, "processes of other groups");
     }
 }
 
@@ -142,6 +151,8 @@ fn request() -> Request {
         tools: None,
         watch: None,
         interrupt: CancellationToken::new(),
+        spares: 0,
+        begun_as: None,
     }
 }
 
@@ -416,7 +427,7 @@ async fn a_stopped_turn_is_interrupted_and_its_agent_ended() {
     make_fifo(&stage.file("fifo"));
     let stop = CancellationToken::new();
     let (report, ()) = tokio::join!(
-        stage.runner.run(Request { session: Some(SESSION), ..request() }, stop.clone()),
+        stage.runner.run(Request { session: Some(SESSION), ..request() }, None, stop.clone()),
         async {
             read_fifo(&stage.file("fifo")).await;
             stop.cancel();
@@ -432,7 +443,7 @@ async fn an_interrupt_ends_one_turn_and_not_those_beside_it() {
     make_fifo(&stage.file("fifo"));
     let (interrupt, stop) = (CancellationToken::new(), CancellationToken::new());
     let request = Request { session: Some(SESSION), interrupt: interrupt.clone(), ..request() };
-    let (report, ()) = tokio::join!(stage.runner.run(request, stop.clone()), async {
+    let (report, ()) = tokio::join!(stage.runner.run(request, None, stop.clone()), async {
         read_fifo(&stage.file("fifo")).await;
         interrupt.cancel();
     });
@@ -463,7 +474,7 @@ async fn a_turn_stopped_before_it_began_starts_nothing() {
     let stage = Stage::new("answer done");
     let stop = CancellationToken::new();
     stop.cancel();
-    assert_eq!(stage.runner.run(request(), stop).await.outcome, Outcome::Interrupted);
+    assert_eq!(stage.runner.run(request(), None, stop).await.outcome, Outcome::Interrupted);
     assert!(stage.groups().is_empty());
 }
 
@@ -527,7 +538,7 @@ async fn a_command_that_is_not_there_is_named_with_the_remedy() {
     };
     let folder = tempfile::tempdir().unwrap();
     let runner = Runner::new(agent.clone(), folder.path().to_owned()).unwrap();
-    let report = runner.run(request(), CancellationToken::new()).await;
+    let report = runner.run(request(), None, CancellationToken::new()).await;
     assert_eq!(report.outcome, Outcome::Crashed);
     insta::assert_snapshot!(report.cause.unwrap(), @"`no-such-claude` not found on PATH. Install it (npm install -g @anthropic-ai/claude-code@2.1.330) or set `[agent] command` in bots.toml");
 

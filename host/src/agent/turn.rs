@@ -1,22 +1,23 @@
 //! One message's turn: a try by one process, and a second one where the first has to be made anew.
 //!
-//! A process that waits for this room's next message is asked first. If it fails before it says anything, nobody knows how
-//! far the message came; it goes to a new process under the same id, which the CLI answers once.
+//! A process that waits for this room's next message is asked first, or one that was started ahead if this is a
+//! conversation's first. If it fails before it says anything, nobody knows how far the message came; it goes to a new process
+//! under the same id, which the CLI answers once in a conversation.
 //!
 //! Two things are worth a second try, since the first did nothing: the CLI does not know the session (then without it), or
 //! the session has answered this very message before and the CLI keeps the answer to itself (then under another id). The
 //! latter is rare: a message that an earlier host has given to an agent is looked for in the transcript first.
 
-use std::{path::PathBuf, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
-    AgentError, Clock, Outcome, Report, Request, Runner, Timings, Usage,
-    command::{Folders, Launch, Scratch},
-    exchange::{Account, Clocks, exchange, later},
+    AgentError, Clock, Outcome, Report, Request, Runner, Spare, Start, Timings, Usage,
+    command::{Conversation, Folders},
+    exchange::{Account, Clocks, Starting, exchange, later},
     live::{Live, Terms},
     outcome::{End, Verdict},
     pool::{Kept, Place},
@@ -27,7 +28,7 @@ use super::{
 use crate::{causes::with_causes, config::Deadlines, gate, id::SessionId};
 
 /// How long a process that was there before may take to begin: it has nothing to do first.
-const WARM_PATIENCE: Duration = Duration::from_secs(5);
+const READY_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How much of the words about what happened is kept, in bytes, besides the end of stderr.
 const CAUSE_LIMIT: usize = 2 << 10;
@@ -35,6 +36,8 @@ const CAUSE_LIMIT: usize = 2 << 10;
 pub(super) struct Turn<'a> {
     runner: &'a Runner,
     request: &'a Request,
+    /// Until it is used.
+    spare: Option<Spare>,
     stop: &'a CancellationToken,
     began: Instant,
     /// When it must be over.
@@ -49,8 +52,7 @@ struct Attempt {
     session: Option<SessionId>,
     usage: Usage,
     first_event: Option<Duration>,
-    /// A process that was there before made it.
-    is_warm: bool,
+    start: Start,
     cause: Option<String>,
 }
 
@@ -62,14 +64,20 @@ enum Hindrance {
 
 impl<'a> Turn<'a> {
     /// A turn that begins now.
-    pub(super) fn new(runner: &'a Runner, request: &'a Request, stop: &'a CancellationToken) -> Self {
+    pub(super) fn new(
+        runner: &'a Runner,
+        request: &'a Request,
+        spare: Option<Spare>,
+        stop: &'a CancellationToken,
+    ) -> Self {
         let began = Instant::now();
         Self {
             runner,
             request,
+            spare,
             stop,
             began,
-            total: later(began, runner.deadlines.total),
+            total: later(began, runner.starter.deadlines.total),
             gate: Duration::ZERO,
         }
     }
@@ -107,17 +115,17 @@ impl<'a> Turn<'a> {
     }
 
     fn report(&self, outcome: Outcome, attempt: Attempt, memory_lost: bool) -> Report {
-        let Attempt { session, usage, first_event, is_warm, cause, .. } = attempt;
+        let Attempt { session, usage, first_event, start, cause, .. } = attempt;
         let timings = Timings { gate: self.gate, first_event, total: self.began.elapsed() };
-        Report { outcome, session, memory_lost, recovered: false, usage, timings, is_warm, cause }
+        Report { outcome, session, memory_lost, recovered: false, usage, timings, start, cause }
     }
 
     /// What an earlier agent came to with this message: the conversation it was in, and what the transcript says.
     async fn look_back(&self) -> (SessionId, Trace) {
-        let Request { bot, session, message, new_session, .. } = self.request;
-        let (sessions, message) =
-            (session.iter().chain([new_session]).copied().collect::<Vec<_>>(), *message);
-        let folders = Folders::of(&self.runner.data, bot, None);
+        let Request { bot, session, message, new_session, begun_as, .. } = self.request;
+        let sessions: Vec<_> = session.iter().chain([new_session]).chain(begun_as).copied().collect();
+        let message = *message;
+        let folders = Folders::of(&self.runner.starter.data, bot, None);
         let looked = tokio::task::spawn_blocking(move || {
             let config = folders.ok()?.config;
             let mut traces =
@@ -136,7 +144,7 @@ impl<'a> Turn<'a> {
             recovered: true,
             usage: Usage::default(),
             timings: Timings { total: self.began.elapsed(), ..Timings::default() },
-            is_warm: false,
+            start: Start::Cold,
             cause: None,
         }
     }
@@ -151,7 +159,7 @@ impl<'a> Turn<'a> {
                     session,
                     usage: Usage::default(),
                     first_event: None,
-                    is_warm: false,
+                    start: Start::Cold,
                     cause: Some(cause),
                 }
             }
@@ -160,29 +168,58 @@ impl<'a> Turn<'a> {
 
     async fn try_once(&mut self, session: Option<SessionId>, message: Uuid) -> Result<Attempt, Hindrance> {
         self.within(self.runner.version()).await??;
-        let terms = Terms::of(&self.runner.command, self.request);
-        let place = (self.request.bot.clone(), self.request.room);
-        let waiting = self.within(self.runner.pool.take(&place, session, &terms)).await?;
-        self.count(waiting.is_some());
+        let starter = Arc::clone(&self.runner.starter);
+        let terms = Arc::new(Terms::of(&starter.command, self.request));
+        let _in_use = self.runner.pool.in_use();
+        let past_start = CancellationToken::new();
+        self.runner.restock(self.request, &terms, &past_start);
+        let mut over = Some(past_start.drop_guard());
+        let (start, waiting) = self.waiting(session, &terms).await?;
+        self.count(start);
         if let Some(mut live) = waiting {
-            let deadlines = self.runner.deadlines;
-            let first_event = deadlines.first_event.min(WARM_PATIENCE);
-            let start = deadlines.start.min(WARM_PATIENCE);
-            let clocks = Clocks::start(Deadlines { start, first_event, ..deadlines }, self.total);
-            let account = exchange(&mut live, self.request, message, clocks, None, self.stop).await;
+            let deadlines = starter.deadlines;
+            let patience = Deadlines {
+                start: deadlines.start.min(READY_PATIENCE),
+                first_event: deadlines.first_event.min(READY_PATIENCE),
+                ..deadlines
+            };
+            let clocks = Clocks::start(patience, self.total);
+            let starting = Some(Starting { _place: None, _over: over.take() });
+            let account = exchange(&mut live, self.request, message, clocks, starting, self.stop).await;
             if !account.is_void() {
-                return Ok(self.conclude(live, account, session, message, place, terms).await);
+                return Ok(self.conclude(live, account, session, message, terms, start).await);
             }
             tracing::info!(why = account.describe(), "a waiting agent failed; another one takes the message");
             // The next one of this session must not meet it.
             live.process.end(Leave::Terminated).await;
         }
-        let launch = self.launch(session).await?;
-        let permit = self.wait_for_start().await?;
-        let clocks = Clocks::start(self.runner.deadlines, self.total);
-        let mut live = Live::new(self.runner.start(launch)?, &terms);
-        let account = exchange(&mut live, self.request, message, clocks, Some(permit), self.stop).await;
-        Ok(self.conclude(live, account, session, message, place, terms).await)
+        let conversation =
+            session.map_or(Conversation::Begins(self.request.new_session), Conversation::GoesOn);
+        let launch = self.within(starter.plan(self.request, conversation)?.prepared()).await??;
+        let starting = Some(Starting { _place: Some(self.wait_for_start().await?), _over: over });
+        let clocks = Clocks::start(starter.deadlines, self.total);
+        let mut live = Live::new(starter.start(launch)?, &terms);
+        let account = exchange(&mut live, self.request, message, clocks, starting, self.stop).await;
+        Ok(self.conclude(live, account, session, message, terms, Start::Cold).await)
+    }
+
+    /// A process that needs no start for this message, if there is one.
+    async fn waiting(
+        &mut self,
+        session: Option<SessionId>,
+        terms: &Terms,
+    ) -> Result<(Start, Option<Live>), Hindrance> {
+        // One of this room that does not fit is ended by this.
+        let kept = self.within(self.runner.pool.take(&self.place(), session, terms)).await?;
+        Ok(match (kept, self.spare.take().filter(|_| session.is_none())) {
+            (Some(live), _) => (Start::Warm, Some(live)),
+            (None, Some(spare)) => (Start::Spare, Some(spare.live)),
+            (None, None) => (Start::Cold, None),
+        })
+    }
+
+    fn place(&self) -> Place {
+        (self.request.bot.clone(), self.request.room)
     }
 
     /// Says what an exchange came to, and decides what becomes of the process.
@@ -192,15 +229,14 @@ impl<'a> Turn<'a> {
         account: Account,
         session: Option<SessionId>,
         message: Uuid,
-        place: Place,
-        terms: Terms,
+        terms: Arc<Terms>,
+        start: Start,
     ) -> Attempt {
-        let is_warm = live.is_warm;
-        let (pool, secrets) = (&self.runner.pool, &self.runner.environment.secrets);
+        let (pool, secrets) = (&self.runner.pool, &self.runner.starter.environment.secrets);
         if let Some(stays) = self.may_stay(&account, session) {
-            let attempt = self.judge(&account, session, is_warm, &live.process.stderr(secrets));
+            let attempt = self.judge(&account, session, start, &live.process.stderr(secrets));
             live.is_warm = true;
-            let is_over = account.facts.is_over();
+            let (place, is_over) = (self.place(), account.facts.is_over());
             pool.keep(Kept { live, place, session: stays, terms, message, is_over });
             return attempt;
         }
@@ -212,7 +248,7 @@ impl<'a> Turn<'a> {
             Leave::Terminated
         };
         let stderr = live.process.dismiss(leave, secrets);
-        self.judge(&account, session, is_warm, &stderr)
+        self.judge(&account, session, start, &stderr)
     }
 
     /// The session of a process that may wait for the next message: nothing about this turn was odd. A budget is the
@@ -231,64 +267,32 @@ impl<'a> Turn<'a> {
         session.filter(|_| may)
     }
 
-    fn count(&self, is_warm: bool) {
-        let process = if is_warm { "warm" } else { "cold" };
+    fn count(&self, start: Start) {
         let bot = self.request.bot.to_string();
-        metrics::counter!("hearth_agent_tries_total", "bot" => bot, "process" => process).increment(1);
+        metrics::counter!("hearth_agent_tries_total", "bot" => bot, "process" => start.word()).increment(1);
     }
 
-    fn judge(&self, account: &Account, session: Option<SessionId>, is_warm: bool, stderr: &str) -> Attempt {
+    fn judge(&self, account: &Account, session: Option<SessionId>, start: Start, stderr: &str) -> Attempt {
         let Account { facts, end, first_event, .. } = account;
         let verdict = facts.judge(*end);
         let all_well = matches!(verdict, Verdict::Final(Outcome::Completed { .. })) && !account.is_odd();
         Attempt {
             cause: (!all_well).then(|| {
-                let what = self.runner.environment.secrets.redact(&account.describe());
+                let what = self.runner.starter.environment.secrets.redact(&account.describe());
                 let what = beginning_of(what, CAUSE_LIMIT);
                 if stderr.is_empty() { what } else { format!("{what}; its stderr: {stderr}") }
             }),
             session: facts.session().or(session),
-            usage: facts.usage(session.is_some() || is_warm),
+            usage: facts.usage(session.is_some() || start.is_warm()),
             first_event: *first_event,
-            is_warm,
+            start,
             verdict,
         }
     }
 
-    /// Makes the folders and the file of the system prompt, off the runtime's threads.
-    async fn launch(&self, session: Option<SessionId>) -> Result<Launch, Hindrance> {
-        let Request { bot, room, builtin_tools, system_prompt, .. } = self.request;
-        let own_room = (!builtin_tools.is_empty()).then_some(*room);
-        let folders = Folders::of(&self.runner.data, bot, own_room)?;
-        let environment = self.runner.environment.for_folders(&folders);
-        let folder = folders.work.clone();
-        let scratch = Scratch::new(folders.temporary.clone(), self.runner.endings.clone());
-        let (room, system_prompt) = (*room, system_prompt.clone());
-        // The scratch goes along: were it dropped while the folder is being made, the folder would stay.
-        let prepared =
-            tokio::task::spawn_blocking(move || (folders.prepare(room, system_prompt.as_deref()), scratch));
-        let (prompt_file, scratch): (Option<PathBuf>, _) = match self.within(prepared).await? {
-            Ok((prepared, scratch)) => (prepared?, scratch),
-            Err(source) => {
-                let path = self.runner.data.clone();
-                return Err(AgentError::Folder { path, source: source.into() }.into());
-            }
-        };
-        let command = &self.runner.command;
-        let launch = Launch {
-            program: command.program.clone(),
-            arguments: command.arguments(self.request, session, prompt_file.as_deref()),
-            environment,
-            folder,
-            scratch: Some(scratch),
-            nice: self.runner.nice,
-        };
-        Ok(command.wrapped(launch))
-    }
-
     async fn wait_for_start(&mut self) -> Result<gate::Place, Hindrance> {
         let came = Instant::now();
-        let permit = self.within(self.runner.starts.enter(&self.request.bot, None)).await;
+        let permit = self.within(self.runner.starter.starts.enter(&self.request.bot, None)).await;
         self.gate += came.elapsed();
         permit
     }

@@ -101,6 +101,7 @@ impl Checks<'_> {
             .as_ref()
             .map(|turns| self.number("turns-in-flight", turns, raw::TURNS_IN_FLIGHT))
             .transpose();
+        let spares = self.spares(name, raw);
         let max_turns = self.number("max-turns", &raw.max_turns, raw::MAX_TURNS);
         let budget_usd_turn =
             raw.budget_usd.turn.as_ref().map(|budget| self.budget("budget-usd.turn", budget)).transpose();
@@ -131,6 +132,7 @@ impl Checks<'_> {
             system_prompt: system_prompt?,
             builtin_tools: builtin_tools.into_iter().collect::<Result<_, _>>()?,
             turns_in_flight: turns_in_flight?,
+            spares: spares?,
             max_turns: max_turns?,
             budget_usd_turn: budget_usd_turn?,
             budget_usd_day: budget_usd_day?,
@@ -236,6 +238,16 @@ impl Checks<'_> {
             (Some(prompt), None) => self.filled("system-prompt", prompt).map(Some),
             (None, Some(file)) => self.prompt_file("system-prompt-file", file).map(Some),
         }
+    }
+
+    /// With tools of the CLI's own, each room has a folder that its processes are started in.
+    fn spares(&mut self, bot: &Located<String>, raw: &RawBot) -> Checked<usize> {
+        let spares = self.number("spares", &raw.spares, raw::SPARES)?;
+        if spares > 0 && !raw.builtin_tools.is_empty() {
+            self.findings.add(raw.spares.span(), Mistake::SparesWithTools { bot: bot.get().clone() });
+            return Err(Reported);
+        }
+        Ok(spares)
     }
 
     fn prompt_file(&mut self, key: &'static str, file: &Located<String>) -> Checked<String> {

@@ -168,6 +168,14 @@ pub enum Mistake {
         /// Whose table.
         bot: String,
     },
+    /// `spares` beside `builtin-tools`.
+    #[error(
+        "`{bot}` has both `spares` and `builtin-tools`: with tools each room has a folder, and its processes start there"
+    )]
+    SparesWithTools {
+        /// Whose table.
+        bot: String,
+    },
     /// `${` without its `}`, or around something else than a variable's name.
     #[error("`{key}` has a `${{` that begins no `${{NAME}}`")]
     Placeholder {
@@ -352,7 +360,7 @@ impl Mistake {
             Self::VariableName { .. } => "use letters, digits and underscores, and no digit in front; the value is set where Hearth is started".into(),
             Self::CommandWithArguments => "write an array: [\"command\", \"first argument\"]".into(),
             Self::OwnPath { .. } => "write the command as [\"/path/to/hearth\", \"demo-agent\"]".into(),
-            Self::BothPrompts { .. } => "remove one of the two".into(),
+            Self::BothPrompts { .. } | Self::SparesWithTools { .. } => "remove one of the two".into(),
             Self::Placeholder { .. } => "write the name of an environment variable: letters, digits and underscores".into(),
             Self::Variable { variable, .. } => format!("set it where Hearth is started: export {variable}=…"),
             Self::File { .. } => {

@@ -220,6 +220,8 @@ pub struct Bot {
     pub builtin_tools: Vec<String>,
     /// `turns-in-flight`: how many of its turns run at once. As many as the host runs by default; 1 to 1024.
     pub turns_in_flight: Option<usize>,
+    /// `spares`: how many processes are started ahead for first messages. Default 0, at most 16; none with `builtin-tools`.
+    pub spares: usize,
     /// `max-turns`: model turns per message. Default 16, 1 to 1000.
     pub max_turns: u32,
     /// `budget-usd.turn`: what one message may cost.

@@ -30,6 +30,7 @@ pub(super) const STARTS: RangeInclusive<i64> = 1..=256;
 pub(super) const WARM_PROCESSES: RangeInclusive<i64> = 0..=256;
 pub(super) const WARM_MEMORY: RangeInclusive<u64> = 16 * MIB..=1024 * 1024 * MIB;
 pub(super) const WARM_IDLE: RangeInclusive<Duration> = SECOND..=DAY;
+pub(super) const SPARES: RangeInclusive<i64> = 0..=16;
 pub(super) const NICE: RangeInclusive<i64> = 0..=19;
 pub(super) const ROOM: RangeInclusive<i64> = 1..=i64::MAX;
 pub(super) const MAX_TURNS: RangeInclusive<i64> = 1..=1000;
@@ -363,6 +364,10 @@ pub(super) struct RawBot {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = *TURNS_IN_FLIGHT.start(), max = *TURNS_IN_FLIGHT.end()), extend("examples" = [4]))]
     pub(super) turns_in_flight: Option<Located<i64>>,
+    /// How many processes are started ahead for first messages of this bot's conversations, 0 to 16. They are some of those
+    /// of `[agent.warm]`, and the first to go. Not with `builtin-tools`.
+    #[schemars(range(min = *SPARES.start(), max = *SPARES.end()))]
+    pub(super) spares: Located<i64>,
     /// How many model turns one message may take, 1 to 1000.
     #[schemars(range(min = *MAX_TURNS.start(), max = *MAX_TURNS.end()))]
     pub(super) max_turns: Located<i64>,
@@ -411,6 +416,7 @@ impl Default for RawBot {
             system_prompt_file: None,
             builtin_tools: Vec::new(),
             turns_in_flight: None,
+            spares: 0.into(),
             max_turns: 16.into(),
             budget_usd: RawBudget::default(),
             progress_after: "4s".into(),

@@ -19,6 +19,7 @@ impl PartialEq for Bot {
             builtin_tools,
             max_turns,
             turns_in_flight,
+            spares,
             budget_usd_turn,
             budget_usd_day,
             progress_after,
@@ -42,6 +43,7 @@ impl PartialEq for Bot {
             && *builtin_tools == other.builtin_tools
             && *max_turns == other.max_turns
             && *turns_in_flight == other.turns_in_flight
+            && *spares == other.spares
             && *budget_usd_turn == other.budget_usd_turn
             && *budget_usd_day == other.budget_usd_day
             && *progress_after == other.progress_after

@@ -344,6 +344,7 @@ impl Turns {
                     tools: tools.clone().map(|tools| tools as Arc<dyn agent::Tools>),
                     watch: bot.progress_after.map(|_| watch),
                     interrupt: interrupt.clone(),
+                    begun_as: placeholder.conversation(),
                     ..request(begun, bot, occasion.room(), prompt)
                 };
                 tracer.asked(Asked {
@@ -352,9 +353,10 @@ impl Turns {
                     resumed: request.session.is_some(),
                 });
                 let taken_down = progress::take_down(tracer.clone(), seen.clone());
+                let spare = self.spare(&request, spot, placeholder).await;
                 let over = CancellationToken::new();
                 let asked = async {
-                    let mut asked = pin!(self.agents.run(request, stop.clone()));
+                    let mut asked = pin!(self.agents.run(request, spare, stop.clone()));
                     let report = tokio::select! {
                         report = &mut asked => report,
                         () = self.seen(begun, occasion, spot.target) => asked.await,
@@ -379,6 +381,17 @@ impl Turns {
             }
         };
         Ok(answered.with(generation).with_tracer(tracer))
+    }
+
+    /// A process that was started ahead, if there is one and a later attempt will know which conversation begins with it.
+    async fn spare(
+        &self,
+        request: &agent::Request,
+        spot: &Spot<'_>,
+        placeholder: &mut Placeholder,
+    ) -> Option<agent::Spare> {
+        let spare = self.agents.spare(request).await?;
+        placeholder.keep_conversation(spot, spare.session()).await.then_some(spare)
     }
 
     /// Shows that the message was seen, once. Nothing waits for it.
@@ -414,6 +427,8 @@ fn request(begun: &Begun, bot: &Bot, room: RoomId, prompt: Prompt) -> agent::Req
         tools: None,
         watch: None,
         interrupt: CancellationToken::new(),
+        spares: bot.spares,
+        begun_as: None,
     }
 }
 

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     campfire::{Client, Outgoing, PastMessage, RequestError, Span, Target},
     causes::with_causes,
-    id::{EventId, MessageId},
+    id::{EventId, MessageId, SessionId},
     store::{Lease, Store},
 };
 
@@ -34,9 +34,15 @@ pub(super) struct Spot<'turn> {
     pub(super) trigger: Option<MessageId>,
 }
 
-/// A turn's placeholder, as far as there is one.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Placeholder(Option<Noted>);
+/// A turn's placeholder, as far as there is one; and what else a later attempt must know, since there is one note for both.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Placeholder {
+    #[serde(flatten)]
+    noted: Option<Noted>,
+    /// The conversation that begins with this turn, where the event does not tell its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    conversation: Option<SessionId>,
+}
 
 /// What is noted of it. Read again by later versions: variants may be added, never changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,17 +72,28 @@ pub(super) enum Changed {
 impl Placeholder {
     /// What an earlier attempt left.
     pub(super) fn noted(note: Option<&str>) -> Self {
-        Self(note.and_then(|note| serde_json::from_str(note).ok()))
+        note.and_then(|note| serde_json::from_str(note).ok()).unwrap_or_default()
+    }
+
+    /// The conversation that an earlier attempt began.
+    pub(super) fn conversation(&self) -> Option<SessionId> {
+        self.conversation
+    }
+
+    /// Notes the conversation that is about to begin. False: a later attempt would not know of it.
+    pub(super) async fn keep_conversation(&mut self, spot: &Spot<'_>, conversation: SessionId) -> bool {
+        self.conversation = Some(conversation);
+        self.write(spot).await
     }
 
     /// Makes it say this. False: it can't say anything more in this turn.
     pub(super) async fn say(&mut self, spot: &Spot<'_>, html: &str) -> bool {
         self.find(spot).await;
-        match self.0 {
+        match self.noted {
             Some(Noted::Posted(message)) => match spot.client.edit(spot.target, message, html).await {
                 Ok(()) | Err(RequestError::NotSent { .. }) => true,
                 Err(RequestError::MessageUnknown { .. } | RequestError::NotOwn { .. }) => {
-                    self.0 = None;
+                    self.noted = None;
                     false
                 }
                 Err(error) => {
@@ -93,7 +110,7 @@ impl Placeholder {
     /// Puts what the turn came to in its place.
     pub(super) async fn give_way(&mut self, spot: &Spot<'_>, parts: &mut Vec<Outgoing>) {
         self.find(spot).await;
-        let Some(Noted::Posted(message)) = self.0.take() else { return };
+        let Some(Noted::Posted(message)) = self.noted.take() else { return };
         match parts.iter_mut().find(|part| part.is_text()) {
             Some(part) => {
                 if let Outgoing::Html(html) = part {
@@ -112,12 +129,12 @@ impl Placeholder {
             Ok(Some(message)) => self.note(spot, Noted::Posted(message)).await,
             Ok(None) => {
                 self.find(spot).await;
-                matches!(self.0, Some(Noted::Posted(_)))
+                matches!(self.noted, Some(Noted::Posted(_)))
             }
             Err(error) => {
                 tracing::debug!(cause = with_causes(&error), "what a turn shows could not be posted");
                 if !matches!(error, RequestError::Uncertain { .. }) {
-                    self.0 = None;
+                    self.noted = None;
                 }
                 false
             }
@@ -126,7 +143,7 @@ impl Placeholder {
 
     /// Looks for it in the room, if it may be there and nobody knows which message it is.
     async fn find(&mut self, spot: &Spot<'_>) {
-        let Some(Noted::Announced(html)) = &self.0 else { return };
+        let Some(Noted::Announced(html)) = &self.noted else { return };
         let span = spot.trigger.map_or(Span::Newest, Span::After);
         let found = match spot.client.page(spot.target, span).await {
             Ok(page) => {
@@ -143,16 +160,22 @@ impl Placeholder {
     }
 
     async fn note(&mut self, spot: &Spot<'_>, noted: Noted) -> bool {
-        // Texts and numbers; serialising them can't fail.
-        let note = serde_json::to_string(&noted).unwrap_or_default();
         // What is in the room counts for this attempt, whether a later one will know of it or not.
         let is_posted = matches!(noted, Noted::Posted(_));
+        let before = self.noted.replace(noted);
+        let kept = self.write(spot).await;
+        if !kept && !is_posted {
+            self.noted = before;
+        }
+        kept
+    }
+
+    async fn write(&self, spot: &Spot<'_>) -> bool {
+        // Texts and numbers; serialising them can't fail.
+        let note = serde_json::to_string(self).unwrap_or_default();
         let kept = spot.store.note(spot.lease, spot.event, &note).await;
         if let Err(error) = &kept {
-            tracing::warn!(%error, "what a turn shows can't be noted");
-        }
-        if kept.is_ok() || is_posted {
-            self.0 = Some(noted);
+            tracing::warn!(%error, "what a later attempt must know of a turn can't be noted");
         }
         kept.is_ok()
     }
@@ -198,14 +221,22 @@ pub(super) async fn change(
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
 
     #[test]
     fn what_was_noted_is_read_again() {
-        for noted in [Noted::Announced("<p>Working on it…</p>".into()), Noted::Posted(MessageId(7))] {
-            let note = serde_json::to_string(&noted).unwrap();
-            assert_eq!(Placeholder::noted(Some(&note)), Placeholder(Some(noted)));
+        let shown = [Noted::Announced("<p>Working on it…</p>".into()), Noted::Posted(MessageId(7))];
+        for noted in shown.into_iter().map(Some).chain([None]) {
+            for conversation in [None, Some(SessionId(Uuid::from_u128(7)))] {
+                let placeholder = Placeholder { noted: noted.clone(), conversation };
+                let note = serde_json::to_string(&placeholder).unwrap();
+                assert_eq!(Placeholder::noted(Some(&note)), placeholder, "{note}");
+            }
         }
         assert_eq!(Placeholder::noted(Some("of another version")), Placeholder::default());
+        let earlier = Placeholder { noted: Some(Noted::Posted(MessageId(7))), conversation: None };
+        assert_eq!(Placeholder::noted(Some(r#"{"posted":7}"#)), earlier, "of an earlier version");
     }
 }

@@ -14,6 +14,7 @@ use super::{
     End,
     inbox::Incoming,
     keyword::{self, Keyword, Refusal},
+    process,
     protocol::{Ended, Lines, Turn},
     transcript::{Transcript, Usage},
     words,
@@ -27,6 +28,8 @@ const HELD: usize = 256;
 pub(super) const CONVERSATION: usize = 10_000;
 /// Lines of `demo:flood`.
 pub(super) const FLOOD: usize = 50_000;
+/// Lines of `demo:requests`.
+pub(super) const REQUESTS: usize = 10_000;
 /// Text of `demo:long-line`, in bytes.
 pub(super) const LONG_LINE: usize = 50 * 1024 * 1024;
 /// What `demo:stderr` writes, in bytes.
@@ -160,6 +163,25 @@ impl<Out: Write, Complaints: Write> Conversation<Out, Complaints> {
         }
         match keyword {
             Some(Keyword::Hang) => return self.hang(),
+            Some(Keyword::Stubborn) => {
+                process::ignore_sigterm()?;
+                return self.hang();
+            }
+            Some(Keyword::Close) => {
+                self.stdout.flush()?;
+                process::close_stdout(self.longest_wait)?;
+                return self.hang();
+            }
+            Some(Keyword::Orphan) => {
+                process::leave_one_behind(self.longest_wait)?;
+                return Err(End::Exit(1));
+            }
+            Some(Keyword::Signal(number)) => {
+                self.stdout.flush()?;
+                process::end_by(number);
+                // Whoever started it may have it ignored.
+                return Err(End::Exit(1));
+            }
             Some(Keyword::Die) => {
                 let line =
                     self.lines.assistant(&turn, &message_id(), &format!("{} I am about to", words::LABEL));
@@ -186,6 +208,12 @@ impl<Out: Write, Complaints: Write> Conversation<Out, Complaints> {
             }
             Some(Keyword::Flood) => self.flood()?,
             Some(Keyword::Junk) => self.junk()?,
+            Some(Keyword::Requests) => {
+                let line = self.lines.permission_request();
+                for _ in 0..REQUESTS {
+                    self.say(&line)?;
+                }
+            }
             Some(Keyword::LongLine) => {
                 let line = self.lines.assistant(&turn, &message_id(), &"long ".repeat(LONG_LINE / 5));
                 self.say(&line)?;

@@ -30,6 +30,16 @@ pub(super) enum Keyword {
     Lie,
     /// Answers twice.
     TwoResults,
+    /// Begins a turn, never ends it, and ignores SIGTERM.
+    Stubborn,
+    /// Closes its stdout in the middle of the turn, and stays.
+    Close,
+    /// Starts a process in a group of its own, and dies before that one does.
+    Orphan,
+    /// Asks the host for thousands of permissions before it answers.
+    Requests,
+    /// Is ended by the signal of that number.
+    Signal(i32),
     /// Reports that the turn limit was reached.
     TurnLimit,
     /// Reports that the budget is used up.
@@ -90,7 +100,7 @@ pub(super) const TOO_LONG: Refusal = Refusal {
 };
 
 /// Every keyword and what it does, for the list that `help` shows.
-pub(super) const LISTED: [(&str, &str); 21] = [
+pub(super) const LISTED: [(&str, &str); 26] = [
     ("demo:tool <name> <json>", "calls one of the bot's tools with that input and shows what it answers"),
     ("demo:slow=<ms>", "answers after that many milliseconds"),
     ("demo:stream=<ms>", "answers little by little, over that many milliseconds"),
@@ -107,6 +117,11 @@ pub(super) const LISTED: [(&str, &str); 21] = [
     ("demo:linger", "answers, and does not end when told to"),
     ("demo:lie", "answers under another session's name"),
     ("demo:two-results", "answers twice"),
+    ("demo:stubborn", "never ends a turn, and ignores SIGTERM"),
+    ("demo:close", "closes its output in the middle of a turn"),
+    ("demo:orphan", "leaves a process behind that outlives it"),
+    ("demo:requests", "asks for 10,000 permissions, then answers"),
+    ("demo:signal=<n>", "is ended by signal n, such as 9 or 11"),
     ("demo:turn-limit", "reports the turn limit"),
     ("demo:budget", "reports that the budget is used up"),
     ("demo:rate-limit", "reports HTTP 429; `demo:overloaded` 529"),
@@ -144,6 +159,11 @@ fn keyword(word: &str) -> Option<Keyword> {
         ("linger", None) => Keyword::Linger,
         ("lie", None) => Keyword::Lie,
         ("two-results", None) => Keyword::TwoResults,
+        ("stubborn", None) => Keyword::Stubborn,
+        ("close", None) => Keyword::Close,
+        ("orphan", None) => Keyword::Orphan,
+        ("requests", None) => Keyword::Requests,
+        ("signal", Some(number)) => Keyword::Signal(i32::try_from(number).ok()?),
         ("turn-limit", None) => Keyword::TurnLimit,
         ("budget", None) => Keyword::Budget,
         ("rate-limit", None) => Keyword::Refusal(&RATE_LIMIT),

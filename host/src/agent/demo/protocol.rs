@@ -202,6 +202,15 @@ impl Lines {
         })
     }
 
+    /// May a tool be used?
+    pub(super) fn permission_request(&self) -> Value {
+        json!({
+            "type": "control_request",
+            "request_id": Uuid::new_v4(),
+            "request": { "subtype": "can_use_tool", "tool_name": "Bash", "input": { "command": "true" } },
+        })
+    }
+
     fn stream_event(&self, message_id: &str, event: &Value) -> Value {
         json!({
             "type": "stream_event",

@@ -15,7 +15,8 @@ use crate::{
     id::{RoomId, SessionId},
 };
 
-const WARM: config::Warm = config::Warm { processes: 8, memory: 1 << 30, idle: Duration::from_mins(10) };
+pub(super) const WARM: config::Warm =
+    config::Warm { processes: 8, memory: 1 << 30, idle: Duration::from_mins(10) };
 
 /// An agent that answers one message after another with their number, as far as this process knows. `$MORE` may do
 /// something else with a message first.
@@ -83,8 +84,8 @@ impl Tools for Named {
 async fn the_next_message_of_a_room_goes_to_the_process_that_answered_the_last() {
     let stage = stage("");
     let (first, second) = stage.twice().await;
-    assert_eq!((&first.outcome, first.is_warm, first.cause), (&completed("1"), false, None));
-    assert_eq!((&second.outcome, second.is_warm, second.cause), (&completed("2"), true, None));
+    assert_eq!((&first.outcome, first.start.is_warm(), first.cause), (&completed("1"), false, None));
+    assert_eq!((&second.outcome, second.start.is_warm(), second.cause), (&completed("2"), true, None));
     assert_eq!((second.session, stage.groups().len()), (Some(SESSION), 1));
     assert_eq!(second.usage.cost_usd, None, "the sum of the process is not the message's");
     stage.assert_nothing_left().await;
@@ -113,7 +114,7 @@ async fn a_message_that_fits_in_one_thing_less_ends_the_process_and_gets_a_new_o
         let stage = stage(connected);
         stage.run(before.clone()).await;
         let report = stage.run(changed).await;
-        assert_eq!((report.outcome, report.is_warm), (completed("1"), false), "{what}");
+        assert_eq!((report.outcome, report.start.is_warm()), (completed("1"), false), "{what}");
         let group = &stage.groups()[0];
         assert_eq!(living(|process| process.group == *group), 0, "{what}: two at once");
         stage.assert_nothing_left().await;
@@ -126,8 +127,8 @@ async fn another_room_and_another_bot_have_processes_of_their_own() {
     stage.run(request()).await;
     let elsewhere = stage.run(Request { room: RoomId(8), ..next(2) }).await;
     let another = stage.run(Request { bot: "pirate".into(), ..next(3) }).await;
-    assert!(!elsewhere.is_warm && !another.is_warm);
-    assert!(stage.run(next(4)).await.is_warm);
+    assert!(!elsewhere.start.is_warm() && !another.start.is_warm());
+    assert!(stage.run(next(4)).await.start.is_warm());
     stage.assert_nothing_left().await;
 }
 
@@ -153,7 +154,7 @@ async fn a_process_about_which_anything_is_odd_does_not_stay() {
     ] {
         let stage = stage(more);
         let (_, second) = stage.twice().await;
-        assert_eq!((&second.outcome, second.is_warm), (&completed("1"), false), "{what}: {second:?}");
+        assert_eq!((&second.outcome, second.start.is_warm()), (&completed("1"), false), "{what}: {second:?}");
         assert_eq!(stage.groups().len(), 2, "{what}");
         stage.assert_nothing_left().await;
     }
@@ -164,7 +165,7 @@ async fn a_budget_is_a_process_s_so_none_is_asked_twice() {
     let stage = stage("");
     for number in 1..=2 {
         let report = stage.run(Request { budget_usd: Some(1.0), ..next(number) }).await;
-        assert_eq!((report.outcome, report.is_warm), (completed("1"), false));
+        assert_eq!((report.outcome, report.start.is_warm()), (completed("1"), false));
     }
     stage.assert_nothing_left().await;
 }
@@ -178,7 +179,7 @@ async fn a_process_that_fails_before_it_says_anything_is_replaced_within_the_tur
     ] {
         let stage = stage(more);
         let (_, second) = stage.twice().await;
-        assert_eq!((&second.outcome, second.is_warm), (&completed("1"), false), "{what}: {second:?}");
+        assert_eq!((&second.outcome, second.start.is_warm()), (&completed("1"), false), "{what}: {second:?}");
         assert_eq!(second.cause, None, "{what}: the room has not noticed");
         let asked = stage.lines("asked");
         let id = Uuid::from_u128(2).to_string();
@@ -197,7 +198,7 @@ async fn a_process_that_says_nothing_is_not_waited_for_as_long_as_a_new_one() {
         WARM,
     );
     let (_, second) = stage.twice().await;
-    assert_eq!((second.outcome, second.is_warm), (completed("1"), false));
+    assert_eq!((second.outcome, second.start.is_warm()), (completed("1"), false));
     stage.assert_nothing_left().await;
 }
 
@@ -205,8 +206,8 @@ async fn a_process_that_says_nothing_is_not_waited_for_as_long_as_a_new_one() {
 async fn a_process_that_fails_in_the_middle_has_failed() {
     let stage = stage("[ $n = 1 ] || { state started; init; kill -9 $$; }");
     let (_, second) = stage.twice().await;
-    assert_eq!((second.outcome, second.is_warm), (Outcome::Crashed, true));
-    assert!(!stage.run(next(3)).await.is_warm);
+    assert_eq!((second.outcome, second.start.is_warm()), (Outcome::Crashed, true));
+    assert!(!stage.run(next(3)).await.start.is_warm());
     stage.assert_nothing_left().await;
 }
 
@@ -219,7 +220,7 @@ async fn a_silent_process_is_out_of_time_like_any_other_and_does_not_stay() {
         WARM,
     );
     let (_, second) = stage.twice().await;
-    assert_eq!((second.outcome, second.is_warm), (Outcome::TimedOut(Clock::Silence), true));
+    assert_eq!((second.outcome, second.start.is_warm()), (Outcome::TimedOut(Clock::Silence), true));
     stage.gone(0).await;
     stage.assert_nothing_left().await;
 }
@@ -229,7 +230,7 @@ async fn killing_the_process_between_any_two_messages_loses_nothing() {
     let stage = stage("");
     for number in 1..=6 {
         let report = stage.run(next(number)).await;
-        assert_eq!((report.outcome, report.is_warm, report.cause), (completed("1"), false, None));
+        assert_eq!((report.outcome, report.start.is_warm(), report.cause), (completed("1"), false, None));
         // It may have noticed its end or not when the next message comes.
         let _ = kill_process(stage.process(stage.groups().len() - 1), Signal::KILL);
         if number % 2 == 0 {
@@ -248,11 +249,11 @@ async fn of_too_many_the_one_that_was_used_the_longest_time_ago_goes() {
     for room in [1, 2] {
         stage.run(in_room(room)).await;
     }
-    assert!(stage.run(Request { message: Uuid::from_u128(2), ..in_room(1) }).await.is_warm);
+    assert!(stage.run(Request { message: Uuid::from_u128(2), ..in_room(1) }).await.start.is_warm());
     stage.run(in_room(3)).await;
     stage.gone(1).await;
-    assert!(stage.run(Request { message: Uuid::from_u128(3), ..in_room(1) }).await.is_warm);
-    assert!(!stage.run(Request { message: Uuid::from_u128(2), ..in_room(2) }).await.is_warm);
+    assert!(stage.run(Request { message: Uuid::from_u128(3), ..in_room(1) }).await.start.is_warm());
+    assert!(!stage.run(Request { message: Uuid::from_u128(2), ..in_room(2) }).await.start.is_warm());
     stage.assert_nothing_left().await;
 }
 
@@ -265,7 +266,7 @@ async fn too_large_and_too_long_idle_ones_go() {
         let stage = Stage::warm(&lasting(""), patient(), 8, warm);
         stage.run(request()).await;
         stage.gone(0).await;
-        assert!(!stage.run(next(2)).await.is_warm, "{what}");
+        assert!(!stage.run(next(2)).await.start.is_warm(), "{what}");
         stage.assert_nothing_left().await;
     }
 }
@@ -298,7 +299,7 @@ async fn an_interrupted_turn_ends_and_its_process_goes_on() {
         (&"control_request".into(), &"interrupt".into())
     );
     let third = stage.run(next(3)).await;
-    assert_eq!((third.outcome, third.is_warm), (completed("1"), true));
+    assert_eq!((third.outcome, third.start.is_warm()), (completed("1"), true));
     assert_eq!(stage.groups().len(), 1);
     stage.assert_nothing_left().await;
 }
@@ -310,7 +311,7 @@ async fn an_agent_that_ignores_an_interrupt_is_ended() {
     let report = interrupted(&stage).await;
     assert_eq!((report.outcome, report.session), (Outcome::Interrupted, Some(SESSION)));
     assert!(began.elapsed() < Duration::from_secs(30), "no deadline of the turn's was waited for");
-    assert!(!stage.run(Request { session: None, ..request() }).await.is_warm);
+    assert!(!stage.run(Request { session: None, ..request() }).await.start.is_warm());
     stage.assert_nothing_left().await;
 }
 

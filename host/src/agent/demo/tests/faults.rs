@@ -5,7 +5,7 @@ use std::io::Cursor;
 use super::{Ran, ask, environment, keyed, run_with, user};
 use crate::agent::demo::{
     Transcript,
-    conversation::{COMPLAINTS, CONVERSATION, FLOOD, LONG_LINE},
+    conversation::{COMPLAINTS, CONVERSATION, FLOOD, LONG_LINE, REQUESTS},
 };
 
 fn results(ran: &Ran) -> usize {
@@ -93,6 +93,12 @@ fn a_lie_is_a_result_of_another_session() {
 fn two_results_are_one_too_many() {
     let ran = ask("demo:two-results");
     assert_eq!((ran.code, results(&ran)), (0, 2));
+}
+
+#[test]
+fn permissions_are_asked_for_and_not_waited_for() {
+    let ran = ask("demo:requests");
+    assert_eq!((ran.code, ran.of_type("control_request").len(), results(&ran)), (0, REQUESTS, 1));
 }
 
 #[test]

@@ -1,0 +1,88 @@
+//! How a process comes about, for a message or ahead of one.
+
+use std::path::PathBuf;
+
+use tokio_util::task::TaskTracker;
+
+use super::{
+    AgentError, Request,
+    command::{Command, Conversation, Folders, Launch, Scratch},
+    environment::Environment,
+    process::Process,
+};
+use crate::{config::Deadlines, gate::Gate};
+
+/// What all processes of a host are started with.
+pub(super) struct Starter {
+    pub(super) command: Command,
+    /// `[agent] nice`
+    pub(super) nice: Option<i32>,
+    pub(super) environment: Environment,
+    pub(super) deadlines: Deadlines,
+    pub(super) data: PathBuf,
+    /// Start-up is nearly all CPU: more at once than there are cores makes all of them slower.
+    pub(super) starts: Gate,
+    /// Ends of processes that no turn waits for.
+    pub(super) endings: TaskTracker,
+}
+
+/// A start that only lacks its folders.
+pub(super) struct Plan {
+    folders: Folders,
+    system_prompt: Option<String>,
+    launch: Launch,
+}
+
+impl Starter {
+    /// The start of a process for this conversation, on the terms of this message.
+    ///
+    /// # Errors
+    /// The bot's name would lead out of the data folder.
+    pub(super) fn plan(&self, request: &Request, conversation: Conversation) -> Result<Plan, AgentError> {
+        let Request { bot, room, builtin_tools, system_prompt, .. } = request;
+        let own_room = (!builtin_tools.is_empty()).then_some(*room);
+        let folders = Folders::of(&self.data, bot, own_room)?;
+        let file = system_prompt.as_ref().map(|_| folders.system_prompt());
+        let launch = Launch {
+            program: self.command.program.clone(),
+            arguments: self.command.arguments(request, conversation, file.as_deref()),
+            environment: self.environment.for_folders(&folders),
+            folder: folders.work.clone(),
+            scratch: Some(Scratch::new(folders.scratch.clone(), self.endings.clone())),
+            nice: self.nice,
+        };
+        Ok(Plan { folders, system_prompt: system_prompt.clone(), launch: self.command.wrapped(launch) })
+    }
+
+    /// Starts a process.
+    ///
+    /// # Errors
+    /// The program is not there, may not be run, or the system has no room for it.
+    pub(super) fn start(&self, launch: Launch) -> Result<Process, AgentError> {
+        Process::start(launch, &self.environment.secrets, self.deadlines.exit, &self.endings)
+    }
+
+    /// What is said about a process's output, without our secrets.
+    pub(super) fn secretless(&self, text: &[u8]) -> String {
+        self.environment.secrets.redact(&String::from_utf8_lossy(text))
+    }
+}
+
+impl Plan {
+    /// Makes the folders and the file of the system prompt, off the runtime's threads.
+    ///
+    /// # Errors
+    /// One of them cannot be made.
+    pub(super) async fn prepared(self) -> Result<Launch, AgentError> {
+        let Self { folders, system_prompt, launch } = self;
+        let config = folders.config.clone();
+        // The launch goes along with its scratch: were that dropped while the folder is being made, the folder would stay.
+        let prepared = tokio::task::spawn_blocking(move || {
+            folders.prepare(system_prompt.as_deref())?;
+            Ok(launch)
+        });
+        let failed =
+            |source: tokio::task::JoinError| AgentError::Folder { path: config, source: source.into() };
+        prepared.await.map_err(failed)?
+    }
+}
