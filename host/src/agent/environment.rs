@@ -58,6 +58,11 @@ impl Environment {
         Self { passed_on, secrets }
     }
 
+    /// The value of one that passes.
+    pub(super) fn value(&self, name: &str) -> Option<&OsStr> {
+        self.passed_on.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_os_str())
+    }
+
     /// All variables for an agent with these folders.
     pub(super) fn for_folders(&self, folders: &Folders) -> Vec<(OsString, OsString)> {
         let mut variables = self.passed_on.clone();

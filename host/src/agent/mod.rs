@@ -48,6 +48,7 @@ mod process;
 mod progress;
 mod protocol;
 mod redact;
+pub mod sandbox;
 mod spares;
 mod starter;
 #[cfg(test)]
@@ -74,6 +75,7 @@ use self::{
     pool::Pool,
     process::{Happening, Leave},
     redact::beginning_of,
+    sandbox::{Sandbox, SandboxError},
     starter::Starter,
     turn::Turn,
 };
@@ -281,6 +283,11 @@ pub enum AgentError {
         #[source]
         source: io::Error,
     },
+    /// It is to be confined, and this system can't do that.
+    #[error(
+        "the agent can't have its sandbox. Remove `[agent] sandbox` from bots.toml if it may run without"
+    )]
+    Sandbox(#[from] SandboxError),
     /// The name would lead out of the data folder.
     #[error("a bot can't be named {:?}: its folder has that name", .0.as_str())]
     BotName(BotName),
@@ -312,16 +319,20 @@ impl Runner {
     /// A runner of the configured agent, whose files go under `data`. Nothing is started or written yet.
     ///
     /// # Errors
-    /// The command is empty, or the folder this process was started in is unknown.
+    /// The command is empty, or the folder this process was started in is unknown. With a sandbox: its program is not there.
     pub fn new(agent: config::Agent, data: PathBuf) -> Result<Self, AgentError> {
-        let config::Agent { command, environment, wrapper, nice, starts, warm, deadlines, .. } = agent;
+        let config::Agent { command, environment, wrapper, nice, sandbox, starts, warm, deadlines, .. } =
+            agent;
         let endings = TaskTracker::new();
         let pool = Pool::new(warm, endings.clone());
         let command = Command::new(wrapper, command)?;
         let environment = Environment::new(std::env::vars_os(), &environment);
+        let sandbox =
+            sandbox.map(|sandbox| Sandbox::new(sandbox, &command.program, &environment)).transpose()?;
         let starter = Starter {
             command,
             nice,
+            sandbox,
             environment,
             deadlines,
             data,
@@ -346,9 +357,13 @@ impl Runner {
     /// The agent's version. It is asked once; the answer is kept if it fits.
     ///
     /// # Errors
-    /// It can't be started, doesn't answer with a version within `deadlines.start`, or is too old to be safe.
+    /// It is to be confined and can't be. It can't be started, doesn't answer with a version within `deadlines.start`, or
+    /// is too old to be safe.
     pub async fn version(&self) -> Result<CliVersion, AgentError> {
         let fitting = async || {
+            if self.starter.sandbox.is_some() {
+                sandbox::available()?;
+            }
             let found = self.ask_version().await?;
             let program = self.starter.command.program.display().to_string();
             if found.is_supported() { Ok(found) } else { Err(AgentError::TooOld { program, found }) }
@@ -381,7 +396,7 @@ impl Runner {
             scratch: None,
             nice: *nice,
         };
-        let mut process = self.starter.start(command.wrapped(launch))?;
+        let mut process = self.starter.start(self.starter.confined(launch, &folders))?;
         let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
         let answered = timeout(deadlines.start, async {
             loop {

@@ -9,6 +9,7 @@ use super::{
     command::{Command, Conversation, Folders, Launch, Scratch},
     environment::Environment,
     process::Process,
+    sandbox::Sandbox,
 };
 use crate::{config::Deadlines, gate::Gate};
 
@@ -17,6 +18,8 @@ pub(super) struct Starter {
     pub(super) command: Command,
     /// `[agent] nice`
     pub(super) nice: Option<i32>,
+    /// `[agent] sandbox`
+    pub(super) sandbox: Option<Sandbox>,
     pub(super) environment: Environment,
     pub(super) deadlines: Deadlines,
     pub(super) data: PathBuf,
@@ -51,7 +54,17 @@ impl Starter {
             scratch: Some(Scratch::new(folders.scratch.clone(), self.endings.clone())),
             nice: self.nice,
         };
-        Ok(Plan { folders, system_prompt: system_prompt.clone(), launch: self.command.wrapped(launch) })
+        let launch = self.confined(launch, &folders);
+        Ok(Plan { folders, system_prompt: system_prompt.clone(), launch })
+    }
+
+    /// What is started to that end: with the sandbox around it, and the wrapper around that.
+    pub(super) fn confined(&self, launch: Launch, folders: &Folders) -> Launch {
+        let launch = match &self.sandbox {
+            Some(sandbox) => sandbox.around(launch, folders),
+            None => launch,
+        };
+        self.command.wrapped(launch)
     }
 
     /// Starts a process.

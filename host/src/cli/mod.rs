@@ -16,14 +16,14 @@ mod table;
 mod terminal;
 mod workshop;
 
-use std::{io, path::PathBuf, process::ExitCode};
+use std::{ffi::OsString, io, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use miette::{IntoDiagnostic, Report};
 
 use crate::{
     activation,
-    agent::{demo, guard},
+    agent::{demo, guard, sandbox},
     config::{self, Config},
 };
 
@@ -71,6 +71,16 @@ enum Command {
         /// `[agent.deadlines] exit`, in milliseconds.
         grace: u64,
     },
+    /// Confines itself to these paths and becomes the command. The host starts it.
+    #[command(name = sandbox::CONFINED, hide = true)]
+    Confined {
+        #[arg(long)]
+        read: Vec<PathBuf>,
+        #[arg(long)]
+        write: Vec<PathBuf>,
+        #[arg(last = true)]
+        command: Vec<OsString>,
+    },
     /// Print the JSON schema of the configuration, for editors.
     Schema,
     /// The deterministic stand-in for the Claude CLI. Takes the CLI's own arguments.
@@ -107,6 +117,9 @@ fn execute(arguments: Arguments) -> Result<ExitCode, Report> {
         Command::New(new) => new.run(),
         Command::Build(build) => on_runtime(build.run()),
         Command::Guard { data, host, grace } => on_runtime(run::guard(data, host, grace)),
+        Command::Confined { read, write, command } => {
+            Err(sandbox::become_confined(&read, &write, &command)).into_diagnostic()
+        }
         Command::Schema => {
             terminal::print(&serde_json::to_string_pretty(&config::schema()).into_diagnostic()?);
             Ok(ExitCode::SUCCESS)

@@ -13,12 +13,12 @@ use std::{
 use url::Url;
 
 use super::{
-    Admin, Agent, Campfire, Deadlines, Host, StoreLocation, Warm,
+    Admin, Agent, Campfire, Deadlines, Host, Sandbox, StoreLocation, Warm,
     mistake::Mistake,
     problem::Findings,
     raw::{
         self, Command, DurationText, Located, RawAgent, RawCampfire, RawDeadlines, RawHost, RawStore,
-        RawWarm, Size,
+        RawWarm, SandboxKind, Size,
     },
     secret::{Surroundings, is_unguessable, is_variable_name},
     units,
@@ -136,6 +136,7 @@ impl Checks<'_> {
             words
         });
         let nice = raw.nice.as_ref().map(|nice| self.number("nice", nice, raw::NICE)).transpose();
+        let sandbox = self.sandbox(raw);
         let warm = self.warm(&raw.warm);
         let deadlines = self.deadlines(&raw.deadlines);
         let command = command?;
@@ -145,10 +146,30 @@ impl Checks<'_> {
             environment,
             wrapper: wrapper?,
             nice: nice?,
+            sandbox: sandbox?,
             starts: starts?.unwrap_or_else(cores),
             warm: warm?,
             deadlines: deadlines?,
         })
+    }
+
+    fn sandbox(&mut self, raw: &RawAgent) -> Checked<Option<Sandbox>> {
+        let paths = |checks: &mut Self, key, raw: &[Located<String>]| {
+            let paths: Vec<_> = raw.iter().map(|path| checks.path(key, path)).collect();
+            paths.into_iter().collect::<Checked<Vec<_>>>()
+        };
+        let read = paths(self, "sandbox-read", &raw.sandbox_read);
+        let write = paths(self, "sandbox-write", &raw.sandbox_write);
+        let sandbox = Sandbox { read: read?, write: write? };
+        match (raw.sandbox, raw.sandbox_read.iter().chain(&raw.sandbox_write).next()) {
+            (SandboxKind::Landlock, _) => Ok(Some(sandbox)),
+            (SandboxKind::Off, None) => Ok(None),
+            // Whoever names these believes that nothing else is within reach.
+            (SandboxKind::Off, Some(path)) => {
+                self.findings.add(path.span(), Mistake::NoSandbox);
+                Err(Reported)
+            }
+        }
     }
 
     fn warm(&mut self, raw: &RawWarm) -> Checked<Warm> {

@@ -176,6 +176,9 @@ pub enum Mistake {
         /// Whose table.
         bot: String,
     },
+    /// Paths for a sandbox that is off.
+    #[error("there is no sandbox that this path could be added to")]
+    NoSandbox,
     /// `${` without its `}`, or around something else than a variable's name.
     #[error("`{key}` has a `${{` that begins no `${{NAME}}`")]
     Placeholder {
@@ -361,6 +364,7 @@ impl Mistake {
             Self::CommandWithArguments => "write an array: [\"command\", \"first argument\"]".into(),
             Self::OwnPath { .. } => "write the command as [\"/path/to/hearth\", \"demo-agent\"]".into(),
             Self::BothPrompts { .. } | Self::SparesWithTools { .. } => "remove one of the two".into(),
+            Self::NoSandbox => "switch it on in [agent]: sandbox = \"landlock\"".into(),
             Self::Placeholder { .. } => "write the name of an environment variable: letters, digits and underscores".into(),
             Self::Variable { variable, .. } => format!("set it where Hearth is started: export {variable}=…"),
             Self::File { .. } => {

@@ -162,12 +162,23 @@ pub struct Agent {
     pub wrapper: Vec<String>,
     /// `nice`: by how much agents give way to other programs, 0 to 19.
     pub nice: Option<i32>,
+    /// `sandbox`: what agents reach of the file system. None if that is not restricted, as by default.
+    pub sandbox: Option<Sandbox>,
     /// `starts`: how many processes may be starting at once. Default: the number of cores; 1 to 256.
     pub starts: usize,
     /// `[agent.warm]`
     pub warm: Warm,
     /// `[agent.deadlines]`
     pub deadlines: Deadlines,
+}
+
+/// `[agent] sandbox = "landlock"`: what agents reach besides what they need.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sandbox {
+    /// `sandbox-read`: to read and to run. Absolute.
+    pub read: Vec<PathBuf>,
+    /// `sandbox-write`: to read and to change. Absolute.
+    pub write: Vec<PathBuf>,
 }
 
 /// `[agent.warm]`: processes that stay after their turn.
@@ -408,6 +419,7 @@ impl Config {
             ("[agent] command", agent.command != new.agent.command),
             ("[agent] wrapper", agent.wrapper != new.agent.wrapper),
             ("[agent] nice", agent.nice != new.agent.nice),
+            ("[agent] sandbox", agent.sandbox != new.agent.sandbox),
             ("[agent] environment", agent.environment != new.agent.environment),
             ("[agent] starts", agent.starts != new.agent.starts),
             ("[agent.deadlines]", agent.deadlines != new.agent.deadlines),

@@ -244,6 +244,13 @@ pub(super) struct RawAgent {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = *NICE.start(), max = *NICE.end()), extend("examples" = [10]))]
     pub(super) nice: Option<Located<i64>>,
+    /// Whether agents are confined to the files that they need. `landlock` takes Linux 6.2 or later.
+    pub(super) sandbox: SandboxKind,
+    /// Files and folders that a confined agent may read and run besides.
+    #[schemars(extend("examples" = [["/srv/handbook"]]))]
+    pub(super) sandbox_read: Vec<Located<String>>,
+    /// Files and folders that a confined agent may read and change besides.
+    pub(super) sandbox_write: Vec<Located<String>>,
     /// How many agent processes may be starting at once, 1 to 256. The number of cores if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = *STARTS.start(), max = *STARTS.end()))]
@@ -261,11 +268,24 @@ impl Default for RawAgent {
             environment: Vec::new(),
             wrapper: Vec::new(),
             nice: None,
+            sandbox: SandboxKind::Off,
+            sandbox_read: Vec::new(),
+            sandbox_write: Vec::new(),
             starts: None,
             warm: RawWarm::default(),
             deadlines: RawDeadlines::default(),
         }
     }
+}
+
+/// What confines agents.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum SandboxKind {
+    /// Nothing does.
+    Off,
+    /// The kernel's Landlock.
+    Landlock,
 }
 
 /// Processes that stay after their turn, for the next message of their room: it is answered without a start.
