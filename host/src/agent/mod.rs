@@ -60,21 +60,14 @@ mod version;
 
 use std::{fmt, io, path::PathBuf, sync::Arc, time::Duration};
 
-use bytes::BytesMut;
-use tokio::{
-    sync::{OnceCell, watch},
-    time::timeout,
-};
+use tokio::sync::{OnceCell, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 use self::{
-    command::{Command, Folders, Launch},
+    command::Command,
     environment::Environment,
-    outcome::Exit,
     pool::Pool,
-    process::{Happening, Leave},
-    redact::beginning_of,
     sandbox::{Sandbox, SandboxError},
     starter::Starter,
     turn::Turn,
@@ -90,9 +83,6 @@ use crate::{
     gate::Gate,
     id::{BotName, RoomId, SessionId},
 };
-
-/// How much of what `--version` prints is read, in bytes, and shown if it is no version.
-const VERSION_LIMIT: usize = 4 << 10;
 
 /// Runs turns. One for the whole host; share it in an `Arc`.
 pub struct Runner {
@@ -364,7 +354,7 @@ impl Runner {
             if self.starter.sandbox.is_some() {
                 sandbox::available()?;
             }
-            let found = self.ask_version().await?;
+            let found = self.starter.ask_version().await?;
             let program = self.starter.command.program.display().to_string();
             if found.is_supported() { Ok(found) } else { Err(AgentError::TooOld { program, found }) }
         };
@@ -380,48 +370,6 @@ impl Runner {
         endings.wait().await;
         endings.reopen();
         self.pool.reopen();
-    }
-
-    async fn ask_version(&self) -> Result<CliVersion, AgentError> {
-        let Starter { command, environment, data, deadlines, nice, .. } = &*self.starter;
-        let mut arguments = command.first_arguments.clone();
-        arguments.push("--version".into());
-        // It touches no file, so any folders do.
-        let folders = Folders::of(data, &"version".into(), None)?;
-        let launch = Launch {
-            program: command.program.clone(),
-            arguments,
-            environment: environment.for_folders(&folders),
-            folder: "/".into(),
-            scratch: None,
-            nice: *nice,
-        };
-        let mut process = self.starter.start(self.starter.confined(launch, &folders))?;
-        let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
-        let answered = timeout(deadlines.start, async {
-            loop {
-                match process.next(&mut input, &mut output).await {
-                    Happening::Exited(exit) => break Some(exit),
-                    _ if output.len() > VERSION_LIMIT => break None,
-                    _ => {}
-                }
-            }
-        });
-        let answered = answered.await;
-        let stderr = process.dismiss(Leave::Terminated, &environment.secrets);
-        let answer = match answered {
-            Err(_) => "it did not end in time".to_owned(),
-            Ok(None) => "it does not stop talking".to_owned(),
-            Ok(Some(Exit::Code(0))) => match String::from_utf8_lossy(&output).parse() {
-                Ok(version) => return Ok(version),
-                Err(error) => format!("{error}: {:?}", self.starter.secretless(&output)),
-            },
-            Ok(Some(exit)) => format!("{exit}, {:?}, {stderr:?}", self.starter.secretless(&output)),
-        };
-        Err(AgentError::NoVersion {
-            program: command.program.display().to_string(),
-            answer: beginning_of(answer, VERSION_LIMIT),
-        })
     }
 }
 

@@ -11,8 +11,9 @@
 //! - The number and the memory of those that wait are bounded: spares go first, then the one that was used the longest time
 //!   ago. Memory is measured, once after each turn; where that can't be done, the number alone counts.
 
+mod waiting;
+
 use std::{
-    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, Once, PoisonError},
     time::Duration,
 };
@@ -23,12 +24,11 @@ use tokio::{
     sync::oneshot,
     time::{Instant, sleep_until},
 };
-use tokio_util::{
-    sync::{CancellationToken, DropGuard},
-    task::TaskTracker,
-};
+use tokio_util::{sync::DropGuard, task::TaskTracker};
 use uuid::Uuid;
 
+pub(super) use self::waiting::{Asked, Place};
+use self::waiting::{Key, Waiting};
 use super::{
     exchange::later,
     live::{Aside, Expected, Live, Terms},
@@ -38,7 +38,7 @@ use super::{
 };
 use crate::{
     config::Warm,
-    id::{BotName, RoomId, SessionId},
+    id::{BotName, SessionId},
 };
 
 /// How long after the result a process may take to say that its turn is over. It takes milliseconds.
@@ -55,48 +55,6 @@ struct Shared {
     endings: TaskTracker,
 }
 
-#[derive(Default)]
-struct Waiting {
-    processes: HashMap<Key, Entry>,
-    /// Counts up with each entry: the lowest number was used the longest time ago.
-    next: u64,
-    /// How many processes are in use.
-    in_use: usize,
-    /// What any of them took, in bytes, the largest.
-    largest: u64,
-    /// The terms of each bot's last message.
-    last_terms: HashMap<BotName, Arc<Terms>>,
-    /// Nothing may wait any more.
-    is_closed: bool,
-}
-
-/// Whose process it is. A room's turns follow each other, so there is at most one.
-pub(super) type Place = (BotName, RoomId);
-
-/// What a process waits for.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Key {
-    /// A first message: of one of this bot's conversations, which then has this name.
-    Spare(BotName, SessionId),
-    /// The next message of this room.
-    Room(Place),
-}
-
-/// A process that waits, in the hands of a task of its own. Dropping this tells the task to end it.
-struct Entry {
-    number: u64,
-    session: SessionId,
-    terms: Arc<Terms>,
-    /// In bytes, once it is measured.
-    memory: u64,
-    /// It can be given away.
-    is_up: bool,
-    /// Asks the task for the process.
-    hand: oneshot::Sender<oneshot::Sender<Live>>,
-    /// The task is over, and so is its process unless it was given away.
-    over: CancellationToken,
-}
-
 /// A task's end of its entry.
 pub(super) struct Held {
     pool: Arc<Shared>,
@@ -108,9 +66,6 @@ pub(super) struct Held {
 
 /// Says that a process is in use.
 pub(super) struct InUse(Arc<Shared>);
-
-/// How somebody asks a task for its process.
-pub(super) type Asked = oneshot::Receiver<oneshot::Sender<Live>>;
 
 /// A process whose turn has just ended well.
 pub(super) struct Kept {
@@ -206,7 +161,7 @@ impl Pool {
             return None;
         }
         let key = Key::Spare(bot.clone(), session);
-        Some(waiting.enter(&self.0, key, session, Arc::clone(terms), false))
+        Some(self.0.enter(&mut waiting, key, session, Arc::clone(terms), false))
     }
 
     /// Lets a process wait for the next message of its room.
@@ -216,7 +171,7 @@ impl Pool {
         if waiting.is_closed {
             return;
         }
-        let (held, asked) = waiting.enter(&self.0, Key::Room(place), session, terms, true);
+        let (held, asked) = self.0.enter(&mut waiting, Key::Room(place), session, terms, true);
         waiting.shrink(&self.0.limits);
         drop(waiting);
         let settling = Settling { live, message, is_over };
@@ -254,78 +209,17 @@ impl Shared {
         // It is changed in single steps, so a panic elsewhere leaves it whole.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl Waiting {
     fn enter(
-        &mut self,
-        pool: &Arc<Shared>,
+        self: &Arc<Self>,
+        waiting: &mut Waiting,
         key: Key,
         session: SessionId,
         terms: Arc<Terms>,
         is_up: bool,
     ) -> (Held, Asked) {
-        let (hand, asked) = oneshot::channel();
-        let over = CancellationToken::new();
-        self.next += 1;
-        let number = self.next;
-        let entry = Entry { number, session, terms, memory: 0, is_up, hand, over: over.clone() };
-        self.processes.insert(key.clone(), entry);
-        (Held { pool: Arc::clone(pool), key, number, _over: over.drop_guard() }, asked)
-    }
-
-    fn entry(&mut self, key: &Key, number: u64) -> Option<&mut Entry> {
-        self.processes.get_mut(key).filter(|entry| entry.number == number)
-    }
-
-    fn remove_spare(&mut self, bot: &BotName, terms: &Terms) -> Option<Entry> {
-        let fits =
-            |(key, entry): &(&Key, &Entry)| key.is_spare_of(bot) && entry.is_up && *entry.terms == *terms;
-        let key = self.processes.iter().find(fits)?.0.clone();
-        self.processes.remove(&key)
-    }
-
-    fn memory(&self) -> u64 {
-        self.processes.values().map(|entry| entry.memory).sum()
-    }
-
-    /// Whether one more could stay when all that are in use have come to wait too, as far as is known.
-    fn has_room(&self, limits: &Warm) -> bool {
-        let more = self.in_use + 1;
-        let memory = self.largest.saturating_mul(u64::try_from(more).unwrap_or(u64::MAX));
-        self.processes.len() + more <= limits.processes
-            && self.memory().saturating_add(memory) <= most(limits)
-    }
-
-    /// Lets go of spares and of the least recently used until the rest keeps the limits.
-    fn shrink(&mut self, limits: &Warm) {
-        while self.processes.len() > limits.processes || self.memory() > most(limits) {
-            let first = self.processes.iter().min_by_key(|(key, entry)| {
-                let is_spare = matches!(key, Key::Spare(..));
-                (!is_spare, entry.number)
-            });
-            let Some(key) = first.map(|(key, _)| key.clone()) else { return };
-            self.processes.remove(&key);
-        }
-    }
-}
-
-fn most(limits: &Warm) -> u64 {
-    u64::try_from(limits.memory).unwrap_or(u64::MAX)
-}
-
-impl Key {
-    fn is_spare_of(&self, bot: &BotName) -> bool {
-        matches!(self, Self::Spare(its, _) if its == bot)
-    }
-}
-
-impl Entry {
-    /// Its process, if it is still there. If not, the task ends.
-    async fn given(self) -> Option<Live> {
-        let (give, given) = oneshot::channel();
-        self.hand.send(give).ok()?;
-        given.await.ok()
+        let (number, asked, over) = waiting.enter(key.clone(), session, terms, is_up);
+        (Held { pool: Arc::clone(self), key, number, _over: over }, asked)
     }
 }
 

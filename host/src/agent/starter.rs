@@ -2,16 +2,23 @@
 
 use std::path::PathBuf;
 
+use bytes::BytesMut;
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use super::{
-    AgentError, Request,
+    AgentError, CliVersion, Request,
     command::{Command, Conversation, Folders, Launch, Scratch},
     environment::Environment,
-    process::Process,
+    outcome::Exit,
+    process::{Happening, Leave, Process},
+    redact::beginning_of,
     sandbox::Sandbox,
 };
 use crate::{config::Deadlines, gate::Gate};
+
+/// How much of what `--version` prints is read, in bytes, and shown if it is no version.
+const VERSION_LIMIT: usize = 4 << 10;
 
 /// What all processes of a host are started with.
 pub(super) struct Starter {
@@ -75,8 +82,53 @@ impl Starter {
         Process::start(launch, &self.environment.secrets, self.deadlines.exit, &self.endings)
     }
 
-    /// What is said about a process's output, without our secrets.
-    pub(super) fn secretless(&self, text: &[u8]) -> String {
+    /// Has the agent say its version.
+    ///
+    /// # Errors
+    /// It can't be started, or doesn't answer with a version within `deadlines.start`.
+    pub(super) async fn ask_version(&self) -> Result<CliVersion, AgentError> {
+        let Starter { command, environment, data, deadlines, nice, .. } = self;
+        let mut arguments = command.first_arguments.clone();
+        arguments.push("--version".into());
+        // It touches no file, so any folders do.
+        let folders = Folders::of(data, &"version".into(), None)?;
+        let launch = Launch {
+            program: command.program.clone(),
+            arguments,
+            environment: environment.for_folders(&folders),
+            folder: "/".into(),
+            scratch: None,
+            nice: *nice,
+        };
+        let mut process = self.start(self.confined(launch, &folders))?;
+        let (mut input, mut output) = (BytesMut::new(), BytesMut::new());
+        let answered = timeout(deadlines.start, async {
+            loop {
+                match process.next(&mut input, &mut output).await {
+                    Happening::Exited(exit) => break Some(exit),
+                    _ if output.len() > VERSION_LIMIT => break None,
+                    _ => {}
+                }
+            }
+        });
+        let answered = answered.await;
+        let stderr = process.dismiss(Leave::Terminated, &environment.secrets);
+        let answer = match answered {
+            Err(_) => "it did not end in time".to_owned(),
+            Ok(None) => "it does not stop talking".to_owned(),
+            Ok(Some(Exit::Code(0))) => match String::from_utf8_lossy(&output).parse() {
+                Ok(version) => return Ok(version),
+                Err(error) => format!("{error}: {:?}", self.secretless(&output)),
+            },
+            Ok(Some(exit)) => format!("{exit}, {:?}, {stderr:?}", self.secretless(&output)),
+        };
+        Err(AgentError::NoVersion {
+            program: command.program.display().to_string(),
+            answer: beginning_of(answer, VERSION_LIMIT),
+        })
+    }
+
+    fn secretless(&self, text: &[u8]) -> String {
         self.environment.secrets.redact(&String::from_utf8_lossy(text))
     }
 }

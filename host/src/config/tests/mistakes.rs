@@ -52,6 +52,27 @@ any.thing = { goes = true }
 }
 
 #[test]
+fn what_does_not_go_together_is_told_with_what_to_change() {
+    let told = plain(
+        r#"
+[agent]
+sandbox-read = ["/srv/handbook"]
+[bots.echo]
+plugin = "echo"
+spares = 1
+builtin-tools = ["Read"]
+"#,
+    );
+    for words in [
+        "there is no sandbox that this path could be added to",
+        "sandbox = \"landlock\"",
+        "`echo` has both `spares` and `builtin-tools`",
+    ] {
+        assert!(told.contains(words), "{words} in {told}");
+    }
+}
+
+#[test]
 fn every_wrong_type_is_told_with_an_example() {
     insta::assert_snapshot!(plain(
         r#"
