@@ -23,6 +23,7 @@ pub mod missed;
 pub mod operator;
 pub mod playground;
 pub mod plugin;
+pub mod rehearsal;
 pub mod reload;
 pub mod serve;
 pub mod stage;

@@ -42,7 +42,7 @@ use crate::{
 const SWEEPS: Duration = Duration::from_hours(1);
 const SWEEP_PAUSE: Duration = Duration::from_mins(1);
 /// The folder of compiled plugins, in the data folder.
-const COMPILED: &str = "compiled";
+pub(crate) const COMPILED: &str = "compiled";
 /// How long another process may have the store at the start: a host that is about to end, or an operator's command.
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
 

@@ -9,8 +9,8 @@ use hearth_tests::{binary, workbench::Workbench};
 use tempfile::TempDir;
 use tokio::process::Command;
 
-/// Runs `hearth` in this folder, to its end.
-async fn hearth(folder: &Path, arguments: &[&str]) {
+/// Runs `hearth` in this folder, to its end, and answers what it says.
+async fn hearth(folder: &Path, arguments: &[&str]) -> String {
     #[expect(clippy::disallowed_methods, reason = "the commands are what is tested")]
     let mut command = Command::new(binary::path());
     // Guests are built below this, so that the standard library is compiled once for all of them.
@@ -19,6 +19,7 @@ async fn hearth(folder: &Path, arguments: &[&str]) {
     let (said, complained) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{arguments:?}: {said}{complained}");
+    said.into_owned()
 }
 
 async fn a_new_bot_answers(language: &str) {
@@ -32,6 +33,8 @@ async fn a_new_bot_answers(language: &str) {
     let pong = Decision::Reply(vec![Part::Text("pong".into())]);
     assert_eq!(bench.decide("ping").await.unwrap(), pong);
     assert!(matches!(bench.decide("hello").await.unwrap(), Decision::Ask(_)));
+    let tested = hearth(&project, &["test"]).await;
+    assert!(tested.contains("2 cases: 2 passed, 0 failed"), "{tested}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@ use hearth::{
     config::{Bot, Config},
     id::{BotName, Timestamp},
     plugin::{LoadError, Loader},
-    store::{CronKey, Store},
+    store::{CronKey, Kept, Store},
 };
 use hearth_tests::{
     binary,

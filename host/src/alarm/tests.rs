@@ -15,7 +15,10 @@ use tokio::{
 };
 
 use super::*;
-use crate::{config::Config, store::SqliteStore};
+use crate::{
+    config::Config,
+    store::{Kept, SqliteStore},
+};
 
 /// 2027-01-15, 08:00 UTC, a Friday.
 const START: Timestamp = Timestamp(1_800_000_000_000);

@@ -10,10 +10,12 @@ mod desk;
 mod logging;
 mod new;
 mod operate;
+mod replay;
 mod run;
 mod running;
 mod table;
 mod terminal;
+mod test;
 mod workshop;
 
 use std::{ffi::OsString, io, path::PathBuf, process::ExitCode};
@@ -59,10 +61,19 @@ enum Command {
     },
     #[command(flatten)]
     Operate(operate::Operate),
+    /// Run turns of the journal again, on the plugin that served them or on another build, and say what is other than then.
+    ///
+    /// The plugin is told what it was told then. Nothing is posted or stored, and no agent is asked. The exit code is 0 if
+    /// all is the same, 1 if anything differs or could not be run.
+    Replay(replay::Replay),
     /// Begin a bot: a folder with a project that builds, tests and runs as it is.
     New(new::New),
     /// Build plugins.
     Build(build::Build),
+    /// Hold a plugin against its author's cases (cases.toml), in a world that these tell of. Builds it first if need be.
+    ///
+    /// The exit code is 0 if all cases pass, 1 if one fails.
+    Test(test::Test),
     /// Ends the agents of a host that was killed. The host starts it.
     #[command(name = guard::GUARD, hide = true)]
     Guard {
@@ -114,8 +125,10 @@ fn execute(arguments: Arguments) -> Result<ExitCode, Report> {
         Command::Check { show_secrets } => on_runtime(check::check(Config::load(path)?, show_secrets)),
         Command::Chat { bot } => on_runtime(chat::chat(Config::load(path)?, bot)),
         Command::Operate(operate) => on_runtime(operate.run(path)),
+        Command::Replay(replay) => on_runtime(replay.run(path)),
         Command::New(new) => new.run(),
         Command::Build(build) => on_runtime(build.run()),
+        Command::Test(test) => on_runtime(test.run(path)),
         Command::Guard { data, host, grace } => on_runtime(run::guard(data, host, grace)),
         Command::Confined { read, write, command } => {
             Err(sandbox::become_confined(&read, &write, &command)).into_diagnostic()

@@ -352,7 +352,7 @@ fn number(room: Option<u64>) -> Option<String> {
 // === impl Ways ===
 
 impl Ways {
-    fn desk(&self, config: &Path) -> Result<Desk, Report> {
+    pub(super) fn desk(&self, config: &Path) -> Result<Desk, Report> {
         let mut place = Place::load(config)?;
         if self.playground {
             (place.data_dir, place.store) = stage::below(&place.data_dir, stage::PLAYGROUND);
@@ -361,7 +361,7 @@ impl Ways {
     }
 
     /// Prints an answer, as JSON or in words.
-    fn show<T: Serialize>(&self, answer: &T, in_words: impl FnOnce()) -> Result<(), Report> {
+    pub(super) fn show<T: Serialize>(&self, answer: &T, in_words: impl FnOnce()) -> Result<(), Report> {
         if self.json {
             terminal::print(&serde_json::to_string_pretty(answer).into_diagnostic()?);
         } else {

@@ -313,6 +313,18 @@ pub enum Mistake {
         /// The key with its tables, from `settings` on.
         key: String,
     },
+    /// A case that begins in several ways.
+    #[error("`{case}` has several of `message`, `timer` and `occurrence`")]
+    SeveralCauses {
+        /// Its name.
+        case: String,
+    },
+    /// A case that can't fail.
+    #[error("`{case}` expects nothing")]
+    NoExpectation {
+        /// Its name.
+        case: String,
+    },
     /// A bot that runs in the playground only.
     #[error("`{bot}` can't serve a Campfire yet: it has no {}", lacks.join(", no "))]
     PlaygroundOnly {
@@ -394,6 +406,8 @@ impl Mistake {
                     .into()
             }
             Self::SameHttpHost { .. } => "put all of it in one table".into(),
+            Self::SeveralCauses { .. } => "keep one of them; each turn is about one thing".into(),
+            Self::NoExpectation { .. } => "say what the plugin is to do: expect.reply = \"…\"".into(),
             Self::HttpHostPrivate { .. } => "add `private = true` to this table if the plugin may reach it".into(),
             Self::HeaderName => "write the header's name, and its value behind the `=`: authorization = \"Bearer ${TOKEN}\"".into(),
             Self::HeaderReserved { .. } => "remove it".into(),

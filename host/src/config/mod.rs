@@ -10,6 +10,7 @@
 //! checked in the others, but nothing is called missing then.
 
 mod bot;
+pub mod cases;
 mod check;
 mod cron;
 mod http;
@@ -340,7 +341,7 @@ impl Config {
         let absolute = std::path::absolute(path)
             .map_err(|source| Problems::of_file(path, Mistake::Unreadable { source }))?;
         let folder = absolute.parent().unwrap_or(&absolute);
-        let (raw, findings, shown) = read::read(path, source);
+        let (raw, findings, shown) = read::read::<raw::RawConfig>(path, source, &shape::SCHEMA);
         let mut checks = Checks { findings, surroundings: Surroundings::new(folder, environment) };
         let host = checks.host(&raw.host);
         let campfire = checks.campfire(&raw.campfire);
@@ -439,6 +440,15 @@ impl Salvage {
     /// `[host]`, says nothing reliable about its bots.
     pub fn load(path: &Path) -> Result<Self, Problems> {
         Self::parse(path, &text(path)?, &|name| std::env::var(name).ok())
+    }
+
+    /// The same where no secret is used: for a variable that is not set something stands in that fits anywhere.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn without_secrets(path: &Path) -> Result<Self, Problems> {
+        let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        Self::parse(path, &text(path)?, &|name| set(name).or_else(|| Some(secret::stand_in(name))))
     }
 
     /// The same for the text of the file.

@@ -5,7 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Mistake, Problems, StoreLocation, check::Checks, read, secret::Surroundings, text};
+use super::{
+    Mistake, Problems, StoreLocation, check::Checks, raw::RawConfig, read, secret::Surroundings, shape, text,
+};
 use crate::id::BotName;
 
 /// A deployment, as seen from the folder it is in.
@@ -29,7 +31,7 @@ impl Place {
         let absolute = std::path::absolute(path)
             .map_err(|source| Problems::of_file(path, Mistake::Unreadable { source }))?;
         let folder = absolute.parent().unwrap_or(&absolute);
-        let (raw, findings, _) = read::read(path, &text);
+        let (raw, findings, _) = read::read::<RawConfig>(path, &text, &shape::SCHEMA);
         let mut checks = Checks { findings, surroundings: Surroundings::new(folder, &|_| None) };
         let data_dir = checks.path("data-dir", &raw.host.data_dir);
         let store = checks.store(&raw.store, data_dir.as_deref().map_err(|reported| *reported));

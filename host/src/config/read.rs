@@ -5,7 +5,8 @@
 
 use std::{mem, ops::Range, path::Path};
 
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use toml::{
     Spanned,
     de::{DeArray, DeTable, DeValue, Deserializer},
@@ -15,30 +16,37 @@ use super::{
     mask::masked,
     mistake::Mistake,
     problem::{Findings, Source},
-    raw::RawConfig,
     shape,
 };
 
 /// So many wrong types are listed. Each costs another pass over the file.
 const WRONG_TYPES: usize = 50;
 
-/// Everything in `text` that can be read, and what can't.
-pub(super) fn read(path: &Path, text: &str) -> (RawConfig, Findings, Source) {
+/// Everything in `text` that can be read, and what can't. `schema` is that of the type.
+pub(super) fn read<T: DeserializeOwned + Default>(
+    path: &Path,
+    text: &str,
+    schema: &Value,
+) -> (T, Findings, Source) {
     let (mut table, errors) = DeTable::parse_recoverable(text);
     let source = Source::new(path, masked(text, table.get_ref(), !errors.is_empty()));
     let mut findings = Findings::new(source.clone());
     for error in errors {
         findings.syntax(error.span().unwrap_or_default(), error.message().to_owned());
     }
-    shape::remove_misfits(table.get_mut(), &mut findings);
-    let raw = typed(table, &mut findings);
+    shape::remove_misfits(table.get_mut(), schema, &mut findings);
+    let raw = typed(table, schema, &mut findings);
     findings.about(&[]);
     (raw, findings, source)
 }
 
-fn typed(mut table: Spanned<DeTable<'_>>, findings: &mut Findings) -> RawConfig {
+fn typed<T: DeserializeOwned + Default>(
+    mut table: Spanned<DeTable<'_>>,
+    schema: &Value,
+    findings: &mut Findings,
+) -> T {
     for _ in 0..WRONG_TYPES {
-        let error = match RawConfig::deserialize(Deserializer::from(table.clone())) {
+        let error = match T::deserialize(Deserializer::from(table.clone())) {
             Ok(config) => return config,
             Err(error) => error,
         };
@@ -46,14 +54,14 @@ fn typed(mut table: Spanned<DeTable<'_>>, findings: &mut Findings) -> RawConfig 
         let Some(misfit) = take_out(table.get_mut(), &span) else { break };
         let expected = expected(error.message());
         findings.about(&misfit.path);
-        findings.add(span, shape::wrong_type(&misfit.path, misfit.is_item, expected, misfit.found));
+        findings.add(span, shape::wrong_type(schema, &misfit.path, misfit.is_item, expected, misfit.found));
         findings.meant(misfit.path);
     }
-    RawConfig::deserialize(Deserializer::from(table)).unwrap_or_else(|_| {
+    T::deserialize(Deserializer::from(table)).unwrap_or_else(|_| {
         findings.meant(vec!["bots".to_owned()]);
         findings.about(&[]);
         findings.add(0..0, Mistake::MoreWrongTypes);
-        RawConfig::default()
+        T::default()
     })
 }
 

@@ -5,6 +5,7 @@
 
 use std::sync::LazyLock;
 
+use schemars::JsonSchema;
 use serde_json::Value;
 use toml::{
     Spanned,
@@ -20,14 +21,18 @@ const ANY_HOST: &str = "\"<host>\"";
 /// Lists of keys up to this long are shown in full.
 const SHORT_LIST: usize = 9;
 
-static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
+/// That of `bots.toml`.
+pub(super) static SCHEMA: LazyLock<Value> = LazyLock::new(schema_of::<RawConfig>);
+
+/// The schema of a type, without anything that is no TOML.
+pub(super) fn schema_of<T: JsonSchema>() -> Value {
     let settings = schemars::generate::SchemaSettings::draft2020_12().with(|settings| {
         settings.inline_subschemas = true;
     });
-    let mut schema = settings.into_generator().into_root_schema_for::<RawConfig>().to_value();
+    let mut schema = settings.into_generator().into_root_schema_for::<T>().to_value();
     without_null(&mut schema);
     schema
-});
+}
 
 /// The JSON Schema (draft 2020-12) of `bots.toml`, for editors.
 pub fn schema() -> Value {
@@ -35,13 +40,13 @@ pub fn schema() -> Value {
 }
 
 /// Removes every key from `table` that nothing reads, and everything that should be a table and is none; reports them.
-pub(super) fn remove_misfits(table: &mut DeTable<'_>, findings: &mut Findings) {
-    remove_below(table, &SCHEMA, &mut Vec::new(), findings);
+pub(super) fn remove_misfits(table: &mut DeTable<'_>, schema: &Value, findings: &mut Findings) {
+    Shape { schema, findings }.remove_below(table, schema, &mut Vec::new());
 }
 
 /// How the value at `path` would be written, from its default or its example.
-fn example(path: &[String]) -> Option<String> {
-    let node = path.iter().try_fold(&*SCHEMA, |node, key| child(node, key))?;
+fn example(schema: &Value, path: &[String]) -> Option<String> {
+    let node = path.iter().try_fold(schema, |node, key| child(node, key))?;
     let value = node.pointer("/examples/0").or_else(|| node.get("default"))?;
     Some(format!("{} = {value}", path.last()?))
 }
@@ -49,49 +54,90 @@ fn example(path: &[String]) -> Option<String> {
 /// A node that says nothing about what is below it.
 static ANYTHING: Value = Value::Bool(true);
 
-fn remove_below(table: &mut DeTable<'_>, node: &Value, path: &mut Vec<String>, findings: &mut Findings) {
-    let unknown = |key: &&Spanned<DeString<'_>>| child(node, key.get_ref()).is_none();
-    let unknown: Vec<_> = table.keys().filter(unknown).cloned().collect();
-    for key in unknown {
-        let mistake = unknown_key(key.get_ref(), path, node);
-        findings.about(path);
-        if let Mistake::UnknownKey { nearest: Some(nearest), .. } = &mistake {
-            findings.meant(path.iter().chain([nearest]).cloned().collect());
-        }
-        findings.add(key.span(), mistake);
-        table.remove(key.get_ref().as_ref());
-    }
-    let mut no_tables = Vec::new();
-    for (key, value) in table.iter_mut() {
-        let Some(below) = child(node, key.get_ref()) else { continue };
-        let (span, found) = (value.span(), kind(value.get_ref()));
-        path.push(key.get_ref().to_string());
-        match value.get_mut() {
-            DeValue::Table(table) => remove_below(table, below, path, findings),
-            // Deserialization would take an array for the table's values, in the order of the type's fields.
-            _ if below.get("type").is_some_and(|kind| kind == "object") => {
-                findings.about(path);
-                findings.add(span, wrong_type(path, false, "a table", found));
-                findings.meant(path.clone());
-                no_tables.push(key.get_ref().to_string());
+/// A search for what does not fit.
+struct Shape<'a> {
+    schema: &'a Value,
+    findings: &'a mut Findings,
+}
+
+impl Shape<'_> {
+    fn remove_below(&mut self, table: &mut DeTable<'_>, node: &Value, path: &mut Vec<String>) {
+        let node = as_table(node);
+        let unknown = |key: &&Spanned<DeString<'_>>| child(node, key.get_ref()).is_none();
+        let unknown: Vec<_> = table.keys().filter(unknown).cloned().collect();
+        for key in unknown {
+            let mistake = unknown_key(self.schema, key.get_ref(), path, node);
+            self.findings.about(path);
+            if let Mistake::UnknownKey { nearest: Some(nearest), .. } = &mistake {
+                self.findings.meant(path.iter().chain([nearest]).cloned().collect());
             }
-            _ => {}
+            self.findings.add(key.span(), mistake);
+            table.remove(key.get_ref().as_ref());
         }
-        path.pop();
-    }
-    for key in no_tables {
-        table.remove(key.as_str());
+        let mut no_tables = Vec::new();
+        for (key, value) in table.iter_mut() {
+            let Some(below) = child(node, key.get_ref()) else { continue };
+            let (span, found) = (value.span(), kind(value.get_ref()));
+            path.push(key.get_ref().to_string());
+            match value.get_mut() {
+                DeValue::Table(table) => self.remove_below(table, below, path),
+                // Deserialization would take an array for the table's values, in the order of the type's fields.
+                _ if below.get("type").is_some_and(|kind| kind == "object") => {
+                    self.findings.about(path);
+                    self.findings.add(span, wrong_type(self.schema, path, false, "a table", found));
+                    self.findings.meant(path.clone());
+                    no_tables.push(key.get_ref().to_string());
+                }
+                DeValue::Array(items) => {
+                    let of_items = as_array(below);
+                    for item in items.iter_mut() {
+                        if let DeValue::Table(table) = item.get_mut() {
+                            self.remove_below(table, of_items, path);
+                        }
+                    }
+                }
+                _ => {}
+            }
+            path.pop();
+        }
+        for key in no_tables {
+            table.remove(key.as_str());
+        }
     }
 }
 
+/// What a node says of a table that may be there in place of something else.
+fn as_table(node: &Value) -> &Value {
+    let alternatives = node.get("anyOf").and_then(Value::as_array);
+    alternatives
+        .into_iter()
+        .flatten()
+        .map(as_table)
+        .find(|node| node.get("properties").is_some() || node.get("additionalProperties").is_some())
+        .unwrap_or(node)
+}
+
+/// What a node says of the items of an array, which may be there in place of something else.
+fn as_array(node: &Value) -> &Value {
+    let alternatives = node.get("anyOf").and_then(Value::as_array);
+    let items = alternatives.into_iter().flatten().chain([node]).find_map(|node| node.get("items"));
+    items.unwrap_or(&ANYTHING)
+}
+
 /// The value at `path`, or an item of it, is `found` and not what is `expected`.
-pub(super) fn wrong_type(path: &[String], is_item: bool, expected: &str, found: &'static str) -> Mistake {
+pub(super) fn wrong_type(
+    schema: &Value,
+    path: &[String],
+    is_item: bool,
+    expected: &str,
+    found: &'static str,
+) -> Mistake {
     let found = match found {
         "an array" if expected.contains("an array") => "an array of something else",
         found => found,
     };
     let key = path.join(".") + if is_item { "[]" } else { "" };
-    Mistake::WrongType { key, expected: expected.to_owned(), found, example: example(path) }
+    Mistake::WrongType { key, expected: expected.to_owned(), found, example: example(schema, path) }
 }
 
 /// What a value is, in words.
@@ -122,14 +168,14 @@ fn child<'a>(table: &'a Value, key: &str) -> Option<&'a Value> {
     }
 }
 
-fn unknown_key(key: &str, path: &[String], table: &Value) -> Mistake {
+fn unknown_key(schema: &Value, key: &str, path: &[String], table: &Value) -> Mistake {
     let known: Vec<&str> = properties(table).map(|(name, _)| name).collect();
     let nearest = nearest(key, &known);
     let place = match path {
         [] => "at the top level".to_owned(),
         path => format!("in [{}]", path.join(".")),
     };
-    let home = elsewhere(key, table, &mut general(path)).or_else(|| elsewhere(key, &SCHEMA, &mut Vec::new()));
+    let home = elsewhere(key, table, &mut general(path)).or_else(|| elsewhere(key, schema, &mut Vec::new()));
     let remedy = match (&nearest, home) {
         (Some(name), Some(home)) => format!("`{key}` belongs in [{home}]; here it would be `{name}`"),
         (Some(name), None) => format!("write `{name}`, or remove it"),

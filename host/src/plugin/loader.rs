@@ -121,6 +121,26 @@ impl Loader {
         self.generation(bot, number, plugin, Arc::new(Mutex::new(Health::new(Instant::now())))).await
     }
 
+    /// Loads what the bot's plugin was when its hash was this, as far as it is shown; none if that is neither the plugin's
+    /// file now nor among what was compiled for this Hearth.
+    ///
+    /// # Errors
+    /// If it does not fit the bot any more.
+    pub async fn load_again(&self, bot: &Arc<Bot>, hash: &str) -> Result<Option<Generation>, LoadError> {
+        if ContentHash::of_file(&bot.plugin).await.is_some_and(|now| now.to_string() == hash) {
+            return self.load(bot, 1).await.map(Some);
+        }
+        let Some(content) = self.compiled.as_ref().and_then(|kept| kept.find(hash)) else { return Ok(None) };
+        let threads = &self.engine.share(&bot.name).threads;
+        // There is no file to compile, so it is gone if it went from there meanwhile.
+        let plugin = self.plugin(Bytes::new(), content, Haste::Thorough, &self.compiles, threads).await;
+        let plugin = match plugin {
+            Err(LoadError::NotWasm) => return Ok(None),
+            plugin => plugin?,
+        };
+        self.generation(bot, 1, plugin, Arc::new(Mutex::new(Health::new(Instant::now())))).await.map(Some)
+    }
+
     /// The same generation, with Cranelift's code in the place of Winch's; none if it has that. What is known of how its
     /// calls go they have together. It is compiled behind all that bots wait for.
     ///

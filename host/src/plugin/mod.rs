@@ -40,6 +40,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 
+pub(crate) use self::reach::NOT_TOLD;
 pub use self::{
     bound::Limit,
     call::CallError,
@@ -48,7 +49,7 @@ pub use self::{
     health::Verdict,
     loader::Loader,
     part::TEXT_LIMIT,
-    reach::{Reach, Services},
+    reach::{Reach, Services, World},
     roster::{Roster, Seat},
     schema::SchemaError,
     tools::{OfferedTool, ToolTrouble},
@@ -142,6 +143,15 @@ impl ContentHash {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// All of it, in lower-case hexadecimal digits.
+    fn read(digits: &str) -> Option<Self> {
+        let mut hash = [0; 32];
+        for (at, byte) in hash.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(digits.get(2 * at..2 * at + 2)?, 16).ok()?;
+        }
+        (digits.len() == 64).then_some(Self(hash))
+    }
+
     /// That of a plugin file; none if there is no such file, or it can't be one.
     pub async fn of_file(path: &Path) -> Option<Self> {
         loader::read(path).await.ok().map(|bytes| Self::of(&bytes))
@@ -162,6 +172,20 @@ impl fmt::Display for ContentHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0[..8].iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
+}
+
+// === impl Generation ===
+
+impl Generation {
+    /// Tells settings apart.
+    pub fn settings_hash(&self) -> String {
+        ContentHash::of(self.settings.as_bytes()).to_string()
+    }
+}
+
+/// The bytes in the JSON of a trace; none if they were too many to be kept.
+pub(crate) fn bytes_of(value: &serde_json::Value) -> Option<Vec<u8>> {
+    v1::bytes_of(value)
 }
 
 /// `text` cut to at most `limit` bytes, on a character's boundary, with an ellipsis where something is missing.

@@ -6,6 +6,7 @@ use std::{
 };
 
 use serde::Serialize;
+use serde_json::Value;
 use tokio::{sync::Notify, time::Instant};
 
 use super::{
@@ -16,29 +17,85 @@ use crate::{
     campfire::{Client, Target},
     egress::Gate,
     id::{LaneKey, MessageId, RoomId, Timestamp},
-    store::Store,
+    store::Kept,
 };
 
 /// What all turns share.
 pub struct Services {
     /// For `kv` and `schedule`.
-    pub(super) store: Arc<dyn Store>,
-    /// For `campfire`.
-    pub(super) client: Client,
-    /// How much of `campfire` each bot has used in each room.
-    rates: Mutex<Rates>,
+    pub(super) store: Arc<dyn Kept>,
     /// Told whenever a timer is set: it may be the next one.
     pub(super) timer_set: Arc<Notify>,
+    outside: Outside,
+}
+
+/// What is not the host's own.
+enum Outside {
+    /// The world as it is.
+    Real(Real),
+    /// Something that stands in for it.
+    Played(Arc<dyn World>),
+}
+
+/// Why nothing comes of a call that nobody answers where the world is played.
+pub(crate) const NOT_TOLD: &str =
+    "nothing outside is reached in a rehearsal, and nobody told what this call is answered";
+
+/// The world as it is.
+pub(super) struct Real {
+    /// For `campfire`.
+    pub(super) client: Client,
     /// For `http`.
     pub(super) gate: Gate,
+    /// How much of `campfire` each bot has used in each room.
+    rates: Mutex<Rates>,
+}
+
+/// Stands in for the world, where a plugin is rehearsed.
+pub trait World: Send + Sync {
+    /// The answer to a call of the host that the bot grants and that makes sense, both as a trace has them. Without one,
+    /// what the plugin keeps and the time are the services', and what is outside can't be reached.
+    fn answer(&self, function: &str, arguments: &Value) -> Option<Value>;
+
+    /// What time it is.
+    fn now(&self) -> Timestamp;
 }
 
 impl Services {
     /// These.
-    pub fn new(store: Arc<dyn Store>, client: Client, timer_set: Arc<Notify>) -> Self {
-        Self { store, client, rates: Mutex::default(), gate: Gate::default(), timer_set }
+    pub fn new(store: Arc<dyn Kept>, client: Client, timer_set: Arc<Notify>) -> Self {
+        let real = Real { client, gate: Gate::default(), rates: Mutex::default() };
+        Self { store, timer_set, outside: Outside::Real(real) }
     }
 
+    /// Apart from the world: what is kept is kept here, and everything else is played.
+    pub fn apart(store: Arc<dyn Kept>, world: Arc<dyn World>) -> Self {
+        Self { store, timer_set: Arc::default(), outside: Outside::Played(world) }
+    }
+
+    /// The world as it is; none where it is played.
+    pub(super) fn real(&self) -> Option<&Real> {
+        match &self.outside {
+            Outside::Real(real) => Some(real),
+            Outside::Played(_) => None,
+        }
+    }
+
+    /// What stands in for the world.
+    pub(super) fn world(&self) -> Option<&dyn World> {
+        match &self.outside {
+            Outside::Real(_) => None,
+            Outside::Played(world) => Some(&**world),
+        }
+    }
+
+    /// What time it is.
+    pub(super) fn now(&self) -> Timestamp {
+        self.world().map_or_else(Timestamp::now, World::now)
+    }
+}
+
+impl Real {
     /// Takes `count` of the requests that the lane may make now, or tells after which time they could be taken.
     pub(super) fn take(&self, lane: &LaneKey, count: usize, now: Instant) -> Result<(), Duration> {
         self.rates.lock().unwrap_or_else(PoisonError::into_inner).take(lane, count, now)

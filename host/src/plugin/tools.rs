@@ -193,7 +193,7 @@ impl ToolTrouble {
     }
 
     /// All of it, for a trace.
-    fn told(&self) -> Value {
+    pub(crate) fn told(&self) -> Value {
         json!({ "kind": self.kind(), "message": self.sentence(), "cause": with_causes(self) })
     }
 

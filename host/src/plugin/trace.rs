@@ -30,6 +30,8 @@ pub type Piece = Option<Box<RawValue>>;
 pub struct Trace {
     /// What it was about ([`Cause`](super::Cause)).
     pub cause: Piece,
+    /// What tells the bot's settings from others.
+    pub settings: Option<String>,
     /// What the agent was asked with, if it was.
     pub asked: Option<Asked>,
     /// The calls of the plugin, in the order they began.
@@ -165,6 +167,11 @@ impl Tracer {
         };
         tracer.with(|taken| taken.trace.cause = taken.kept(cause, 0));
         tracer
+    }
+
+    /// The settings of the bot, as [`Generation::settings_hash`](super::Generation::settings_hash) has them.
+    pub fn settings(&self, hash: String) {
+        self.with(|taken| taken.trace.settings = Some(hash));
     }
 
     /// What the agent is asked with.

@@ -69,6 +69,11 @@ pub(super) use self::{
     state::{Calling, State},
 };
 
+/// The bytes in the JSON of a trace.
+pub(super) fn bytes_of(value: &serde_json::Value) -> Option<Vec<u8>> {
+    serde_json::from_value::<shape::Bytes<'static>>(value.clone()).ok().map(|bytes| bytes.0.into_owned())
+}
+
 /// The interface's types, which are the host's own words for the same things.
 pub(super) mod types {
     pub use super::bindings::{

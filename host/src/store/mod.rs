@@ -59,6 +59,7 @@
 #[cfg(test)]
 mod conformance;
 mod insight;
+mod kept;
 mod oversight;
 mod sqlite;
 mod timer;
@@ -70,8 +71,9 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     insight::{Hour, Insight, Queue, SEARCH_BYTES, Spending, TurnQuery},
+    kept::Kept,
     oversight::{Conversation, FailedEvent, Forgotten, LISTED, Oversight, Pause, Retried, Retry, Scope},
-    sqlite::{Backup, SqliteStore, back_up},
+    sqlite::{Backup, Scratch, SqliteStore, back_up},
     timer::{CronKey, Due, Fired, TIMERS_PER_BOT, TIMERS_PER_ROOM, Timer},
 };
 use crate::id::{BotName, EventId, HostId, LaneKey, MessageId, SessionId, Timestamp, TurnId};
@@ -434,7 +436,7 @@ pub const DUPLICATE_WINDOW: Duration = Duration::from_hours(24);
 
 /// The one way to what lasts. See the module's contract.
 #[async_trait]
-pub trait Store: Insight + Oversight + Send + Sync + 'static {
+pub trait Store: Insight + Oversight + Kept + Send + Sync + 'static {
     /// Takes an event in, durably. `queue_limit` bounds the unfinished (waiting and running) events of a lane. Duplicates
     /// are told from the others first, then the chain is counted, then the lane.
     async fn accept(&self, event: NewEvent, queue_limit: u32) -> Result<Acceptance, StoreError>;
@@ -547,23 +549,6 @@ pub trait Store: Insight + Oversight + Send + Sync + 'static {
     /// The tool calls of a turn, in the order they began. At most [`TOOL_CALL_ROWS`].
     async fn tool_calls(&self, turn: &TurnId) -> Result<Vec<ToolCallRow>, StoreError>;
 
-    /// Sets a timer of the lane, or replaces the one of that name. That name and payload are
-    /// not too long is the caller's affair; how many there may be is bounded by [`TIMERS_PER_ROOM`] and [`TIMERS_PER_BOT`]
-    /// ([`StoreError::Quota`]).
-    async fn set_timer(
-        &self,
-        lane: &LaneKey,
-        name: &str,
-        due_at: Timestamp,
-        payload: &str,
-    ) -> Result<(), StoreError>;
-
-    /// Takes a timer back; answers whether it was there.
-    async fn cancel_timer(&self, lane: &LaneKey, name: &str) -> Result<bool, StoreError>;
-
-    /// The lane's timers, the next one first.
-    async fn timers(&self, lane: &LaneKey) -> Result<Vec<Timer>, StoreError>;
-
     /// How many timers each bot has that has any.
     async fn timer_counts(&self) -> Result<Vec<(BotName, u64)>, StoreError>;
 
@@ -590,31 +575,6 @@ pub trait Store: Insight + Oversight + Send + Sync + 'static {
     /// Makes a time that has come the event `event` of its lane, in one step. A plugin's timer is then no more, one of the
     /// operator's is settled up to its time. The event is not looked for among earlier deliveries.
     async fn fire(&self, due: Due, event: NewEvent, queue_limit: u32) -> Result<Fired, StoreError>;
-
-    /// Reads a key.
-    async fn kv_get(&self, scope: &KvScope, key: &str) -> Result<Option<KvEntry>, StoreError>;
-
-    /// Writes a key if `expect` holds ([`StoreError::Conflict`] if not); answers its new version. The limits are
-    /// [`KV_KEY_BYTES`], [`KV_VALUE_BYTES`], [`KV_KEYS_PER_BOT`] and [`KV_BYTES_PER_BOT`] ([`StoreError::Quota`]).
-    async fn kv_set(
-        &self,
-        scope: &KvScope,
-        key: &str,
-        value: Vec<u8>,
-        expect: KvExpect,
-    ) -> Result<u64, StoreError>;
-
-    /// Removes a key if `expect` holds; answers whether it was there.
-    async fn kv_delete(&self, scope: &KvScope, key: &str, expect: KvExpect) -> Result<bool, StoreError>;
-
-    /// Up to `limit` keys that begin with `prefix` and sort after `after`, in order.
-    async fn kv_list(
-        &self,
-        scope: &KvScope,
-        prefix: &str,
-        after: Option<&str>,
-        limit: u32,
-    ) -> Result<Vec<KvEntry>, StoreError>;
 
     /// Whether a write would be taken now; for readiness.
     async fn ping(&self) -> Result<(), StoreError>;

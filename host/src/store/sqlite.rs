@@ -19,6 +19,7 @@ mod flusher;
 mod inbox;
 mod insight;
 mod journal;
+mod kept;
 mod kv;
 mod lanes;
 mod migration;
@@ -49,7 +50,10 @@ use std::{
 use async_trait::async_trait;
 use rusqlite::Connection;
 
-pub use self::backup::{Backup, back_up};
+pub use self::{
+    backup::{Backup, back_up},
+    kept::Scratch,
+};
 use self::{
     flusher::Flusher,
     worker::Worker,
@@ -300,27 +304,6 @@ impl Store for SqliteStore {
         self.read(move |c| tool_calls::of_turn(c, &turn)).await
     }
 
-    async fn set_timer(
-        &self,
-        lane: &LaneKey,
-        name: &str,
-        due_at: Timestamp,
-        payload: &str,
-    ) -> Result<(), StoreError> {
-        let (lane, name, payload) = (lane.clone(), name.to_owned(), payload.to_owned());
-        self.write(Flush::Never, move |c| timers::set(c, &lane, &name, due_at, &payload)).await
-    }
-
-    async fn cancel_timer(&self, lane: &LaneKey, name: &str) -> Result<bool, StoreError> {
-        let (lane, name) = (lane.clone(), name.to_owned());
-        self.write(Flush::Never, move |c| timers::cancel(c, &lane, &name)).await
-    }
-
-    async fn timers(&self, lane: &LaneKey) -> Result<Vec<Timer>, StoreError> {
-        let lane = lane.clone();
-        self.read(move |c| timers::of_lane(c, &lane)).await
-    }
-
     async fn timer_counts(&self) -> Result<Vec<(BotName, u64)>, StoreError> {
         self.read(timers::counts).await
     }
@@ -357,39 +340,6 @@ impl Store for SqliteStore {
 
     async fn fire(&self, due: Due, event: NewEvent, queue_limit: u32) -> Result<Fired, StoreError> {
         self.write(Flush::Never, move |c| timers::fire(c, &due, &event, queue_limit)).await
-    }
-
-    async fn kv_get(&self, scope: &KvScope, key: &str) -> Result<Option<KvEntry>, StoreError> {
-        let (scope, key) = (scope.clone(), key.to_owned());
-        self.read(move |c| kv::get(c, &scope, &key)).await
-    }
-
-    async fn kv_set(
-        &self,
-        scope: &KvScope,
-        key: &str,
-        value: Vec<u8>,
-        expect: KvExpect,
-    ) -> Result<u64, StoreError> {
-        kv::check_size(key, &value)?;
-        let (scope, key) = (scope.clone(), key.to_owned());
-        self.write(Flush::Never, move |c| kv::set(c, &scope, &key, &value, expect)).await
-    }
-
-    async fn kv_delete(&self, scope: &KvScope, key: &str, expect: KvExpect) -> Result<bool, StoreError> {
-        let (scope, key) = (scope.clone(), key.to_owned());
-        self.write(Flush::Never, move |c| kv::delete(c, &scope, &key, expect)).await
-    }
-
-    async fn kv_list(
-        &self,
-        scope: &KvScope,
-        prefix: &str,
-        after: Option<&str>,
-        limit: u32,
-    ) -> Result<Vec<KvEntry>, StoreError> {
-        let (scope, prefix, after) = (scope.clone(), prefix.to_owned(), after.map(str::to_owned));
-        self.read(move |c| kv::list(c, &scope, &prefix, after.as_deref(), limit)).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -32,7 +32,7 @@ use tokio::time::timeout;
 use self::{compiler::Compiler, dist::Origin, project::Project, source::Source};
 pub use self::{
     dist::{Stale, StaleReason, stale},
-    project::{plugin_projects, sources_hash, sources_of},
+    project::{component_of, plugin_projects, sources_hash, sources_of},
     starter::{Language, StartError, begin},
 };
 

@@ -38,6 +38,13 @@ pub fn plugin_projects(plugins: &Path) -> Result<Vec<PathBuf>, BuildError> {
     Ok(projects)
 }
 
+/// Where `hearth build` puts the component of the plugin in this folder: in `dist`, beside the folder. It need not be there.
+pub fn component_of(project: &Path) -> Result<PathBuf, BuildError> {
+    let folder = project.canonicalize().map_err(|cause| unreadable(project, cause))?;
+    let plugins = folder.parent().unwrap_or(&folder);
+    Ok(plugins.join("dist").join(format!("{}.wasm", Source::read(&folder)?.name())))
+}
+
 /// The folder of the plugin whose component this is, if it is where `hearth build` would put it: beside the sources'
 /// folder, under the plugin's name. The file need not be there.
 pub fn sources_of(component: &Path) -> Result<Option<PathBuf>, BuildError> {

@@ -95,7 +95,7 @@ impl Turns {
         client: Client,
         timer_set: Arc<Notify>,
     ) -> Self {
-        let services = Arc::new(Services::new(Arc::clone(&store), client.clone(), timer_set));
+        let services = Arc::new(Services::new(Arc::<dyn Store>::clone(&store), client.clone(), timer_set));
         let (delivery, locked_out) = (Delivery::new(client), Mutex::default());
         Self { store, roster, agents, delivery, services, locked_out }
     }
@@ -322,6 +322,7 @@ impl Turns {
         }
         let cause = occasion.clone().cause(bot, begun.received_at);
         let tracer = Tracer::of(&cause);
+        tracer.settings(generation.settings_hash());
         let reach = Reach {
             services: Arc::clone(&self.services),
             room: occasion.room(),

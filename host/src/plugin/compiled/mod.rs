@@ -72,6 +72,17 @@ impl Compiled {
         }
     }
 
+    /// The content whose hash begins so, if it was compiled before.
+    pub(super) fn find(&self, beginning: &str) -> Option<ContentHash> {
+        let suffix = format!("-{:016x}", self.engine);
+        let names = fs::read_dir(&self.folder).ok()?.flatten().map(|entry| entry.file_name());
+        let mut hashes = names.filter_map(|name| {
+            let hash = name.to_str()?.strip_suffix(&suffix)?;
+            hash.starts_with(beginning).then(|| ContentHash::read(hash)).flatten()
+        });
+        hashes.next()
+    }
+
     /// Keeps what was compiled of this content.
     pub(super) fn put(&self, content: &ContentHash, component: &Component) {
         let kept = artifact::sealed(content, component)

@@ -22,46 +22,61 @@ use super::{
     types::{Capability, Part, Sent},
 };
 use crate::{
-    campfire::{Client, Outgoing, RequestError, Target},
+    campfire::{Outgoing, RequestError, Target},
     causes::with_causes,
     id::{LaneKey, MessageId},
-    plugin::{part::check_boost, rate::PER_MINUTE, reach::Reach},
+    plugin::{
+        part::check_boost,
+        rate::PER_MINUTE,
+        reach::{NOT_TOLD, Reach, Real},
+    },
 };
 
 impl Host for State {
     async fn history(&mut self, query: Query) -> wasmtime::Result<Result<Vec<PastMessage>, CampfireError>> {
         self.enter()?;
-        Ok(self.ask("campfire.history", json!({ "query": query }), self.read_history(&query)).await)
+        let (arguments, read) = (json!({ "query": query }), self.read_history(&query));
+        Ok(self
+            .ask(("campfire.history", Capability::Campfire), arguments, || history::is_one(&query), read)
+            .await)
     }
 
     async fn post(&mut self, part: Part) -> wasmtime::Result<Result<Option<u64>, CampfireError>> {
         self.enter()?;
-        Ok(self.ask("campfire.post", json!({ "part": part }), self.post_part(part)).await)
+        let (arguments, makes_sense) = (json!({ "part": part }), posts(part.clone()).is_ok());
+        Ok(self
+            .ask(("campfire.post", Capability::Campfire), arguments, || makes_sense, self.post_part(part))
+            .await)
     }
 
     async fn edit(&mut self, message: u64, part: Part) -> wasmtime::Result<Result<(), CampfireError>> {
         self.enter()?;
         let arguments = json!({ "message": message, "part": part });
-        Ok(self.ask("campfire.edit", arguments, self.edit_message(MessageId(message), part)).await)
+        let makes_sense = post(part.clone()).is_ok();
+        let edit = self.edit_message(MessageId(message), part);
+        Ok(self.ask(("campfire.edit", Capability::Campfire), arguments, || makes_sense, edit).await)
     }
 
     async fn remove(&mut self, message: u64) -> wasmtime::Result<Result<(), CampfireError>> {
         self.enter()?;
         let arguments = json!({ "message": message });
-        Ok(self.ask("campfire.remove", arguments, self.remove_message(MessageId(message))).await)
+        let remove = self.remove_message(MessageId(message));
+        Ok(self.ask(("campfire.remove", Capability::Campfire), arguments, || true, remove).await)
     }
 
     async fn boost(&mut self, message: u64, text: String) -> wasmtime::Result<Result<(), CampfireError>> {
         self.enter()?;
         let arguments = json!({ "message": message, "text": text });
-        Ok(self.ask("campfire.boost", arguments, self.boost_message(MessageId(message), &text)).await)
+        let makes_sense = || check_boost(&text).is_ok();
+        let boost = self.boost_message(MessageId(message), &text);
+        Ok(self.ask(("campfire.boost", Capability::Campfire), arguments, makes_sense, boost).await)
     }
 }
 
 /// The turn's room, and who is there.
 struct Seat<'state> {
     reach: &'state Reach,
-    client: &'state Client,
+    real: &'state Real,
     target: &'state Target,
     /// Whose rate it is.
     lane: LaneKey,
@@ -72,18 +87,8 @@ struct Seat<'state> {
 impl State {
     async fn post_part(&self, part: Part) -> Result<Option<u64>, CampfireError> {
         let seat = self.seat()?;
-        part.check().map_err(invalid)?;
-        let posts = part.into_posts();
+        let posts = posts(part)?;
         let count = posts.len();
-        match count {
-            0 => return Err(invalid("there is nothing in it that a room would show".to_owned())),
-            1..=PER_MINUTE => {}
-            _ => {
-                return Err(invalid(format!(
-                    "it makes {count} messages; {PER_MINUTE} may be posted in a minute"
-                )));
-            }
-        }
         seat.take(count)?;
         let mut last = None;
         for (before, post) in posts.iter().enumerate() {
@@ -94,38 +99,22 @@ impl State {
 
     async fn edit_message(&self, message: MessageId, part: Part) -> Result<(), CampfireError> {
         let seat = self.seat()?;
-        part.check().map_err(invalid)?;
-        if let Part::File(_) | Part::Boost(_) | Part::Sound(_) = part {
-            return Err(invalid("a message can be replaced by markdown, HTML or a text only".to_owned()));
-        }
-        let posts = part.into_posts();
-        let html = match &posts[..] {
-            [Outgoing::Html(html)] => html,
-            [] => {
-                return Err(invalid(
-                    "there is nothing in it that a room would show; use `remove`".to_owned(),
-                ));
-            }
-            several => {
-                let count = several.len();
-                return Err(invalid(format!("it is too long for one message: it would make {count}")));
-            }
-        };
+        let html = post(part)?;
         seat.take(1)?;
-        Ok(seat.client.edit(seat.target, message, html).await?)
+        Ok(seat.real.client.edit(seat.target, message, &html).await?)
     }
 
     async fn remove_message(&self, message: MessageId) -> Result<(), CampfireError> {
         let seat = self.seat()?;
         seat.take(1)?;
-        Ok(seat.client.remove(seat.target, message).await?)
+        Ok(seat.real.client.remove(seat.target, message).await?)
     }
 
     async fn boost_message(&self, message: MessageId, text: &str) -> Result<(), CampfireError> {
         let seat = self.seat()?;
         check_boost(text).map_err(invalid)?;
         seat.take(1)?;
-        Ok(seat.client.boost(seat.target, message, text).await?)
+        Ok(seat.real.client.boost(seat.target, message, text).await?)
     }
 
     /// The room, if it can be reached.
@@ -141,8 +130,10 @@ impl State {
             );
             failure(CampfireErrorKind::Unavailable, Sent::No, message)
         })?;
+        let out_of_reach = || failure(CampfireErrorKind::Unavailable, Sent::No, NOT_TOLD.to_owned());
+        let real = reach.services.real().ok_or_else(out_of_reach)?;
         let lane = LaneKey { bot: bot.clone(), room: reach.room };
-        Ok(Seat { reach, client: &reach.services.client, target, lane })
+        Ok(Seat { reach, real, target, lane })
     }
 }
 
@@ -151,7 +142,7 @@ impl State {
 impl Seat<'_> {
     /// Counts requests before they are made.
     fn take(&self, count: usize) -> Result<(), CampfireError> {
-        self.reach.services.take(&self.lane, count, Instant::now()).map_err(|wait| {
+        self.real.take(&self.lane, count, Instant::now()).map_err(|wait| {
             let seconds = wait.as_millis().div_ceil(1000);
             let message =
                 format!("{PER_MINUTE} requests a minute are allowed in a room; go on in {seconds} s");
@@ -160,7 +151,7 @@ impl Seat<'_> {
     }
 
     async fn send(&self, post: &Outgoing) -> Result<Option<MessageId>, CampfireError> {
-        let (client, target) = (self.client, self.target);
+        let (client, target) = (&self.real.client, self.target);
         Ok(match post {
             Outgoing::Html(html) => client.post_html(target, html).await?,
             Outgoing::File { name, media_type, content } => {
@@ -185,6 +176,33 @@ impl Seat<'_> {
                 }
             }
         })
+    }
+}
+
+// === What is posted ===
+
+/// The posts that a part makes.
+fn posts(part: Part) -> Result<Vec<Outgoing>, CampfireError> {
+    part.check().map_err(invalid)?;
+    let posts = part.into_posts();
+    match posts.len() {
+        0 => Err(invalid("there is nothing in it that a room would show".to_owned())),
+        1..=PER_MINUTE => Ok(posts),
+        count => Err(invalid(format!("it makes {count} messages; {PER_MINUTE} may be posted in a minute"))),
+    }
+}
+
+/// The HTML of a part that takes the place of a message.
+fn post(part: Part) -> Result<String, CampfireError> {
+    part.check().map_err(invalid)?;
+    if let Part::File(_) | Part::Boost(_) | Part::Sound(_) = part {
+        return Err(invalid("a message can be replaced by markdown, HTML or a text only".to_owned()));
+    }
+    let mut posts = part.into_posts();
+    match (posts.len(), posts.pop()) {
+        (1, Some(Outgoing::Html(html))) => Ok(html),
+        (0, _) => Err(invalid("there is nothing in it that a room would show; use `remove`".to_owned())),
+        (count, _) => Err(invalid(format!("it is too long for one message: it would make {count}"))),
     }
 }
 

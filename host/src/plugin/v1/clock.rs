@@ -3,13 +3,17 @@
 use serde_json::json;
 
 use super::{State, bindings::bot::hearth::bot::clock::Host, types::Capability};
-use crate::id::Timestamp;
 
 impl Host for State {
     async fn now(&mut self) -> wasmtime::Result<u64> {
         self.enter()?;
-        let now = self.granted(Capability::Clock).map_or(self.received_at(), |_| Timestamp::now());
-        Ok(self.told("clock.now", json!({}), u64::try_from(now.0).unwrap_or_default()))
+        let now = async {
+            let now =
+                self.granted(Capability::Clock).map_or(self.received_at(), |reach| reach.services.now());
+            Ok::<_, ()>(u64::try_from(now.0).unwrap_or_default())
+        };
+        let now = self.ask(("clock.now", Capability::Clock), json!({}), || true, now).await;
+        Ok(now.unwrap_or_default())
     }
 }
 
@@ -19,6 +23,7 @@ mod tests {
         super::bench::{Bench, RECEIVED_AT},
         *,
     };
+    use crate::id::Timestamp;
 
     #[tokio::test]
     async fn time_stands_still_without_the_grant() {

@@ -9,21 +9,29 @@ use super::{
     bindings::bot::hearth::bot::http::{Host, HttpError, HttpErrorKind, Method, Request, Response},
     types::{Capability, Sent},
 };
-use crate::egress::{self, EgressError, FaultKind};
+use crate::{
+    egress::{self, EgressError, FaultKind},
+    plugin::reach::NOT_TOLD,
+};
 
 impl Host for State {
     async fn send(&mut self, request: Request) -> wasmtime::Result<Result<Response, HttpError>> {
         self.enter()?;
         let arguments = json!({ "request": request });
-        Ok(self.ask("http.send", arguments, self.send_request(request)).await)
+        let makes_sense = request.attributes.is_empty();
+        let send = self.send_request(request);
+        Ok(self.ask(("http.send", Capability::Http), arguments, || makes_sense, send).await)
     }
 
     async fn has_secret(&mut self, host: String, header: String) -> wasmtime::Result<bool> {
         self.enter()?;
-        let is_granted = self.granted(Capability::Http).is_some();
-        let has = is_granted && egress::has_secret(&self.calling.http, &host, &header);
         let arguments = json!({ "host": host, "header": header });
-        Ok(self.told("http.has-secret", arguments, has))
+        let has = async {
+            let is_granted = self.granted(Capability::Http).is_some();
+            Ok::<_, ()>(is_granted && egress::has_secret(&self.calling.http, &host, &header))
+        };
+        let has = self.ask(("http.has-secret", Capability::Http), arguments, || true, has).await;
+        Ok(has.unwrap_or_default())
     }
 }
 
@@ -38,7 +46,10 @@ impl State {
             return Err(unsent(HttpErrorKind::Invalid, message));
         }
         let calling = &self.calling;
-        let sent = reach.services.gate.send(&calling.bot, &calling.http, request.into()).await;
+        let Some(real) = reach.services.real() else {
+            return Err(unsent(HttpErrorKind::Unreachable, NOT_TOLD.to_owned()));
+        };
+        let sent = real.gate.send(&calling.bot, &calling.http, request.into()).await;
         sent.map(Response::from).map_err(HttpError::from)
     }
 }

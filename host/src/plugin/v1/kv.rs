@@ -29,7 +29,14 @@ impl Host for State {
     async fn get(&mut self, scope: Scope, key: String) -> wasmtime::Result<Result<Option<Entry>, KvError>> {
         self.enter()?;
         let arguments = json!({ "scope": scope, "key": key });
-        Ok(self.ask("kv.get", arguments, self.get_entry(scope, &key)).await)
+        Ok(self
+            .ask(
+                ("kv.get", Capability::Kv),
+                arguments,
+                || check_key(&key).is_ok(),
+                self.get_entry(scope, &key),
+            )
+            .await)
     }
 
     async fn set(
@@ -42,7 +49,9 @@ impl Host for State {
         self.enter()?;
         let arguments =
             json!({ "scope": scope, "key": key, "value": Bytes((&value).into()), "expect": expect });
-        Ok(self.ask("kv.set", arguments, self.set_entry(scope, &key, value, expect)).await)
+        let makes_sense = || check_key(&key).is_ok();
+        let set = self.set_entry(scope, &key, value, expect);
+        Ok(self.ask(("kv.set", Capability::Kv), arguments, makes_sense, set).await)
     }
 
     async fn delete(
@@ -53,7 +62,9 @@ impl Host for State {
     ) -> wasmtime::Result<Result<bool, KvError>> {
         self.enter()?;
         let arguments = json!({ "scope": scope, "key": key, "expect": expect });
-        Ok(self.ask("kv.delete", arguments, self.delete_entry(scope, &key, expect)).await)
+        let makes_sense = || check_key(&key).is_ok();
+        let delete = self.delete_entry(scope, &key, expect);
+        Ok(self.ask(("kv.delete", Capability::Kv), arguments, makes_sense, delete).await)
     }
 
     async fn list(
@@ -65,7 +76,9 @@ impl Host for State {
     ) -> wasmtime::Result<Result<Page, KvError>> {
         self.enter()?;
         let arguments = json!({ "scope": scope, "prefix": prefix, "after": after, "limit": limit });
-        Ok(self.ask("kv.list", arguments, self.list_entries(scope, &prefix, after.as_deref(), limit)).await)
+        let makes_sense = || check_page(&prefix, after.as_deref(), limit).is_ok();
+        let list = self.list_entries(scope, &prefix, after.as_deref(), limit);
+        Ok(self.ask(("kv.list", Capability::Kv), arguments, makes_sense, list).await)
     }
 }
 
@@ -104,17 +117,7 @@ impl State {
         limit: u32,
     ) -> Result<Page, KvError> {
         let (reach, scope) = self.space(scope)?;
-        if !(1..=PAGE_ENTRIES).contains(&limit) {
-            return Err(invalid(format!("a page has 1 to {PAGE_ENTRIES} entries, not {limit}")));
-        }
-        for (name, text) in [("prefix", prefix), ("after", after.unwrap_or_default())] {
-            if text.len() > KV_KEY_BYTES {
-                return Err(invalid(format!(
-                    "`{name}` has {} bytes; a key may have {KV_KEY_BYTES}",
-                    text.len()
-                )));
-            }
-        }
+        check_page(prefix, after, limit)?;
         // One more than asked for, to know whether this is the last page.
         let entries = reach.services.store.kv_list(&scope, prefix, after, limit + 1).await?;
         Ok(page(entries, limit as usize))
@@ -138,6 +141,19 @@ fn check_key(key: &str) -> Result<(), KvError> {
         1..=KV_KEY_BYTES => Ok(()),
         bytes => Err(invalid(format!("a key has 1 to {KV_KEY_BYTES} bytes, this one has {bytes}"))),
     }
+}
+
+fn check_page(prefix: &str, after: Option<&str>, limit: u32) -> Result<(), KvError> {
+    if !(1..=PAGE_ENTRIES).contains(&limit) {
+        return Err(invalid(format!("a page has 1 to {PAGE_ENTRIES} entries, not {limit}")));
+    }
+    for (name, text) in [("prefix", prefix), ("after", after.unwrap_or_default())] {
+        if text.len() > KV_KEY_BYTES {
+            let bytes = text.len();
+            return Err(invalid(format!("`{name}` has {bytes} bytes; a key may have {KV_KEY_BYTES}")));
+        }
+    }
+    Ok(())
 }
 
 /// As many of the entries as a page may have.

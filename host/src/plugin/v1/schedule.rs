@@ -25,17 +25,26 @@ impl Host for State {
     async fn set(&mut self, name: String, due_at: u64, payload: String) -> wasmtime::Result<Answer<()>> {
         self.enter()?;
         let arguments = json!({ "name": name, "due-at": due_at, "payload": payload });
-        Ok(self.ask("schedule.set", arguments, self.set_timer(&name, due_at, &payload)).await)
+        let makes_sense = || self.check_timer(&name, due_at, &payload).is_ok();
+        let set = self.set_timer(&name, due_at, &payload);
+        Ok(self.ask(("schedule.set", Capability::Schedule), arguments, makes_sense, set).await)
     }
 
     async fn cancel(&mut self, name: String) -> wasmtime::Result<Answer<bool>> {
         self.enter()?;
-        Ok(self.ask("schedule.cancel", json!({ "name": name }), self.cancel_timer(&name)).await)
+        Ok(self
+            .ask(
+                ("schedule.cancel", Capability::Schedule),
+                json!({ "name": name }),
+                || true,
+                self.cancel_timer(&name),
+            )
+            .await)
     }
 
     async fn list(&mut self) -> wasmtime::Result<Answer<Vec<Pending>>> {
         self.enter()?;
-        Ok(self.ask("schedule.list", json!({}), self.list_timers()).await)
+        Ok(self.ask(("schedule.list", Capability::Schedule), json!({}), || true, self.list_timers()).await)
     }
 }
 
@@ -49,17 +58,23 @@ impl State {
 
     async fn set_timer(&self, name: &str, due_at: u64, payload: &str) -> Answer<()> {
         let (reach, lane) = self.lane()?;
+        let due_at = self.check_timer(name, due_at, payload)?;
+        reach.services.store.set_timer(&lane, name, due_at, payload).await.map_err(failed)?;
+        reach.services.timer_set.notify_one();
+        Ok(())
+    }
+
+    /// The time, if such a timer may be set.
+    fn check_timer(&self, name: &str, due_at: u64, payload: &str) -> Answer<Timestamp> {
+        let (reach, _) = self.lane()?;
         if !self.calling.takes_timers {
             return Err(error(
                 ScheduleErrorKind::Invalid,
                 "the plugin does not export `timer-handler`, so no timer could reach it".to_owned(),
             ));
         }
-        let due_at = check(name, due_at, payload, Timestamp::now())
-            .map_err(|problem| error(ScheduleErrorKind::Invalid, problem))?;
-        reach.services.store.set_timer(&lane, name, due_at, payload).await.map_err(failed)?;
-        reach.services.timer_set.notify_one();
-        Ok(())
+        let checked = check(name, due_at, payload, reach.services.now());
+        checked.map_err(|problem| error(ScheduleErrorKind::Invalid, problem))
     }
 
     async fn cancel_timer(&self, name: &str) -> Answer<bool> {

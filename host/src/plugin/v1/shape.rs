@@ -5,7 +5,10 @@
 //! [`BYTES_LIMIT`] only length and hash remain, from which nothing can be read back. It is written to the journal and read by
 //! later versions: fields may be added, never changed.
 
-use std::{borrow::Cow, fmt};
+use std::{
+    borrow::Cow,
+    fmt::{self, Write},
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
@@ -48,6 +51,7 @@ macro_rules! shapes {
         #[derive(Serialize, Deserialize)]
         #[serde(remote = $path, rename_all = "kebab-case")]
         $(#[$meta])*
+        #[allow(clippy::struct_field_names, reason = "they are the interface's")]
         struct $name {
             $($(#[$field_meta])* $field: $kind,)*
             #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -235,8 +239,11 @@ impl Serialize for Bytes<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let bytes = self.0.as_ref();
         let written = if bytes.len() > BYTES_LIMIT {
-            let digest = Sha256::digest(bytes);
-            let sha256 = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            let sha256 = Sha256::digest(bytes).iter().fold(String::new(), |mut digits, byte| {
+                // Writing to a string can't fail.
+                let _ = write!(digits, "{byte:02x}");
+                digits
+            });
             Written::Cut { bytes: bytes.len(), sha256 }
         } else {
             match str::from_utf8(bytes) {
@@ -281,6 +288,7 @@ mod bytes {
     pub(super) mod optional {
         use super::{Bytes, Deserialize, Deserializer, Serialize, Serializer};
 
+        #[allow(clippy::ref_option, reason = "it is how serde hands it over")]
         pub(in super::super) fn serialize<S: Serializer>(
             bytes: &Option<Vec<u8>>,
             serializer: S,

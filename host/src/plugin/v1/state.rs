@@ -5,7 +5,8 @@ use std::{
     time::Instant,
 };
 
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use super::{types::Capability, wasi::Wasi};
 use crate::{
@@ -60,25 +61,29 @@ impl State {
         Ok(self.bound.host_call()?)
     }
 
-    /// Has a call of the host answered, and taken down for whoever wants to know.
-    pub(super) async fn ask<T: Serialize, E: Serialize>(
+    /// Has a call of the host answered: by `answer`, or, if it is granted and makes sense, by what stands in for the world.
+    /// It is taken down for whoever wants to know.
+    pub(super) async fn ask<T, E>(
         &self,
-        function: &str,
-        arguments: impl Serialize,
+        (function, capability): (&str, Capability),
+        arguments: Value,
+        makes_sense: impl FnOnce() -> bool,
         answer: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, E> {
+    ) -> Result<T, E>
+    where
+        T: Serialize + DeserializeOwned,
+        E: Serialize + DeserializeOwned,
+    {
         let began = Instant::now();
-        let answer = answer.await;
+        let world = self.granted(capability).and_then(|reach| reach.services.world());
+        let played = world.filter(|_| makes_sense()).and_then(|world| world.answer(function, &arguments));
+        let played = played.and_then(|answer| serde_json::from_value::<Told<T, E>>(answer).ok());
+        let answer = match played {
+            Some(played) => played.result(),
+            None => answer.await,
+        };
         if let Some(tracer) = self.tracer() {
             tracer.host(function, &arguments, &Told::from(answer.as_ref()), began);
-        }
-        answer
-    }
-
-    /// Takes an answer down that can't fail.
-    pub(super) fn told<T: Serialize>(&self, function: &str, arguments: impl Serialize, answer: T) -> T {
-        if let Some(tracer) = self.tracer() {
-            tracer.host(function, &arguments, &Told::<_, ()>::Ok(&answer), Instant::now());
         }
         answer
     }

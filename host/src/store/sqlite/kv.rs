@@ -48,6 +48,20 @@ pub(super) fn set(
     Ok(version)
 }
 
+/// Writes a key with the version that it had elsewhere; later ones are newer.
+pub(super) fn put(connection: &Connection, scope: &KvScope, entry: &KvEntry) -> Result<(), StoreError> {
+    delete(connection, scope, &entry.key, KvExpect::Anything)?;
+    take_room(connection, scope, None, (entry.key.len() + entry.value.len()) as u64)?;
+    let version = entry.version.cast_signed();
+    connection
+        .prepare_cached("INSERT INTO kv (bot, scope, key, value, version) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![scope.bot.as_str(), column(scope), entry.key, entry.value, version])?;
+    connection
+        .prepare_cached("UPDATE counter SET value = max(value, ?2) WHERE name = ?1")?
+        .execute(params![counter::KV_VERSION, version])?;
+    Ok(())
+}
+
 /// See [`Store::kv_delete`](super::Store::kv_delete).
 pub(super) fn delete(
     connection: &Connection,

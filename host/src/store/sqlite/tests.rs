@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use super::{inbox, journal, kv, migration, pauses, retry, rooms, sweep, timers, tool_calls, *};
 use crate::{
     id::{EventId, MessageId, RoomId, SessionId, TurnId},
-    store::{OutboxPart, Source},
+    store::{Kept, OutboxPart, Source},
 };
 
 mod conformance {

@@ -47,10 +47,11 @@ pub enum StartError {
 /// Names that mean something else to Rust or to the project.
 const RESERVED: [&str; 7] = ["alloc", "core", "dist", "hearth-plugin", "proc-macro", "std", "test"];
 /// Every project's.
-const COMMON: [(&str, &str); 3] = [
+const COMMON: [(&str, &str); 4] = [
     ("bots.toml", include_str!("bots.toml")),
     (".gitignore", include_str!("gitignore")),
     ("README.md", include_str!("README.txt")),
+    ("plugins/@BOT@/cases.toml", include_str!("cases.toml")),
 ];
 const RUST: [(&str, &str); 4] = [
     ("Cargo.toml", include_str!("rust/workspace.toml")),

@@ -32,7 +32,7 @@ impl Seat<'_> {
         let mut messages = Vec::new();
         loop {
             self.take(1)?;
-            let page = self.client.page(self.target, span).await?;
+            let page = self.real.client.page(self.target, span).await?;
             let edge = match span {
                 Span::After(_) => page.messages.last().map(|last| Span::After(last.id)),
                 Span::Newest | Span::Before(_) => page.messages.first().map(|first| Span::Before(first.id)),
@@ -51,6 +51,11 @@ impl Seat<'_> {
         }
         Ok(messages)
     }
+}
+
+/// Whether it is a query that can be answered.
+pub(super) fn is_one(query: &Query) -> bool {
+    span(query).is_ok()
 }
 
 fn span(query: &Query) -> Result<Span, CampfireError> {
