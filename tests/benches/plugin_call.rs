@@ -6,16 +6,10 @@
 
 #![allow(clippy::print_stdout, reason = "the figures are what it is for")]
 
-use std::{
-    hint::black_box,
-    path::{Path, PathBuf},
-    time::{Duration, Instant},
-};
+use std::path::{Path, PathBuf};
 
-use hearth_tests::{binary, workbench::Workbench};
+use hearth_tests::{binary, plugin_calls::Called};
 
-/// Calls before the first one that is timed.
-const WARM_UP: usize = 2_000;
 /// Calls that are timed.
 const CALLS: usize = 20_000;
 
@@ -29,17 +23,9 @@ async fn main() {
 }
 
 async fn measure(what: &str, plugin: &Path, text: &str) {
-    let bench = Workbench::file(plugin, "").await.expect("the plugin loads");
-    let cause = bench.message(text);
-    let mut times = Vec::with_capacity(WARM_UP + CALLS);
-    for _ in 0..WARM_UP + CALLS {
-        let began = Instant::now();
-        black_box(bench.generation.decide(&bench.reach, &cause).await.expect("the plugin answers"));
-        times.push(began.elapsed());
-    }
-    let mut times = times.split_off(WARM_UP);
-    times.sort_unstable();
-    let microseconds = |part: usize| 1e6 * Duration::as_secs_f64(&times[CALLS * part / 100]);
+    let mut times = Called::load(plugin).await.times(text, CALLS).await;
+    times.sort_unstable_by(f64::total_cmp);
+    let microseconds = |part: usize| 1e3 * times[CALLS * part / 100];
     println!(
         "on-message, fresh instance, {what}: p50 {:.1} µs, p90 {:.1} µs, p99 {:.1} µs of {CALLS} calls",
         microseconds(50),

@@ -4,12 +4,14 @@
 //! counted; what follows it is read as usual. What stands after the last newline is never a line.
 
 /// The longest line taken, in bytes. A line of the CLI carries whole tool results, hundreds of KiB at times.
-pub(super) const LINE_LIMIT: usize = 16 << 20;
+pub const LINE_LIMIT: usize = 16 << 20;
 
 /// A buffer that one long line has blown up beyond this is given back once the line is done.
 const KEPT_CAPACITY: usize = 64 << 10;
 
-pub(super) struct Framer {
+/// Cuts one stream of output into lines.
+#[derive(Debug)]
+pub struct Framer {
     limit: usize,
     line: Vec<u8>,
     /// `line` was handed out as a whole line; it goes at the next call.
@@ -21,19 +23,20 @@ pub(super) struct Framer {
 }
 
 impl Framer {
-    pub(super) fn new(limit: usize) -> Self {
+    /// Takes lines of at most `limit` bytes.
+    pub fn new(limit: usize) -> Self {
         Self { limit, line: Vec::new(), handed_out: false, skipping: false, ended: 0, overlong: 0 }
     }
 
     /// Takes bytes off the front of `chunk` until a line is complete; none when the chunk is used up.
-    pub(super) fn next_line(&mut self, chunk: &mut &[u8]) -> Option<&[u8]> {
+    pub fn next_line(&mut self, chunk: &mut &[u8]) -> Option<&[u8]> {
         if self.handed_out {
             self.handed_out = false;
             self.line.clear();
             self.line.shrink_to(KEPT_CAPACITY);
         }
         while !chunk.is_empty() {
-            let newline = chunk.iter().position(|byte| *byte == b'\n');
+            let newline = memchr::memchr(b'\n', chunk);
             let (piece, rest) = match newline {
                 Some(at) => (&chunk[..at], &chunk[at + 1..]),
                 None => (*chunk, &[][..]),
@@ -49,17 +52,17 @@ impl Framer {
     }
 
     /// How many lines have ended so far, skipped ones included: a sign of life.
-    pub(super) fn ended(&self) -> u64 {
+    pub fn ended(&self) -> u64 {
         self.ended
     }
 
     /// How many lines were longer than the limit.
-    pub(super) fn overlong(&self) -> u64 {
+    pub fn overlong(&self) -> u64 {
         self.overlong
     }
 
     /// Whether the output so far stops in the middle of a line.
-    pub(super) fn is_mid_line(&self) -> bool {
+    pub fn is_mid_line(&self) -> bool {
         self.skipping || (!self.handed_out && !self.line.is_empty())
     }
 

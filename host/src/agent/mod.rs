@@ -36,7 +36,7 @@ mod command;
 pub mod demo;
 mod environment;
 mod exchange;
-mod framer;
+pub mod framer;
 pub mod guard;
 mod leftovers;
 mod live;

@@ -100,8 +100,8 @@ impl SqliteStore {
     fn run(opened: file::Opened, flush: flusher::Flush) -> Result<Self, StoreError> {
         let file::Opened { lock, write, read, .. } = opened;
         let (commits, flushes) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-        let flusher = Flusher::start(flush, Arc::clone(&flushes))?;
-        let writer = writer::start(write, lock, QUEUE, Arc::clone(&commits), flusher)?;
+        let beside = Flusher::start(flush, Arc::clone(&flushes))?;
+        let writer = writer::start(write, lock, QUEUE, Arc::clone(&commits), beside)?;
         let reader = Worker::<Read>::start("hearth-store-read", QUEUE, move |reads| {
             while let Some(read_one) = reads.next() {
                 read_one(&read);

@@ -61,7 +61,7 @@ impl Flusher {
         let work_off = move || {
             while let Ok(mut waiting) = committed.recv() {
                 waiting.extend(committed.try_iter().flatten());
-                let flushed = flush().map_err(|error| {
+                let outcome = flush().map_err(|error| {
                     tracing::error!(%error, operations = waiting.len(), "the store's log could not be flushed");
                     tell.store(true, Ordering::Relaxed);
                     StoreError::Unavailable(format!("its log could not be flushed: {error}").into())
@@ -69,7 +69,7 @@ impl Flusher {
                 flushes.fetch_add(1, Ordering::Relaxed);
                 metrics::counter!("hearth_store_flushes_total").increment(1);
                 for operation in waiting {
-                    operation.answer(flushed.clone());
+                    operation.answer(outcome.clone());
                 }
             }
         };

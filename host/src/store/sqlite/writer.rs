@@ -121,16 +121,16 @@ impl Writer {
             }
             match self.commit(&mut batch) {
                 Ok(promises) => {
-                    let mut promised = Vec::new();
+                    let mut to_flush = Vec::new();
                     for (operation, is_promise) in batch.into_iter().zip(promises) {
                         if is_promise {
-                            promised.push(operation);
+                            to_flush.push(operation);
                         } else {
                             operation.answer(Ok(()));
                         }
                     }
-                    if !promised.is_empty() {
-                        self.flusher.answer_flushed(promised);
+                    if !to_flush.is_empty() {
+                        self.flusher.answer_flushed(to_flush);
                     }
                 }
                 Err(error) => {
