@@ -104,7 +104,7 @@ pub(super) async fn exchange(
     mut starting: Option<Starting>,
     stop: &CancellationToken,
 ) -> Account {
-    let Live { process, server, framer, unsent, is_warm } = live;
+    let Live { process, server, framer, unsent, is_warm, .. } = live;
     let watch = request.watch.as_ref();
     let mut listening = Listening {
         facts: Facts::about(message),

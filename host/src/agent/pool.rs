@@ -9,7 +9,8 @@
 //! - Before it is given away it has said that its turn is over (`command_lifecycle`, which follows the result). What it
 //!   says after that, its end, and too long a wait for a message end it.
 //! - The number and the memory of those that wait are bounded: spares go first, then the one that was used the longest time
-//!   ago. Memory is measured, once after each turn; where that can't be done, the number alone counts.
+//!   ago. Memory is measured while one waits, and again when that is some time ago ([`MEASURED`]): to measure costs more than
+//!   a turn does otherwise. Where it can't be done, the number alone counts.
 
 mod waiting;
 
@@ -43,6 +44,9 @@ use crate::{
 
 /// How long after the result a process may take to say that its turn is over. It takes milliseconds.
 const SETTLING: Duration = Duration::from_secs(1);
+
+/// For how long it is taken as known how much memory a process takes.
+const MEASURED: Duration = Duration::from_secs(10);
 
 /// The processes that wait. Cheap to clone.
 #[derive(Clone)]
@@ -172,6 +176,9 @@ impl Pool {
             return;
         }
         let (held, asked) = self.0.enter(&mut waiting, Key::Room(place), session, terms, true);
+        if let (Some((memory, _)), Some(entry)) = (live.memory, waiting.entry(&held.key, held.number)) {
+            entry.memory = memory;
+        }
         waiting.shrink(&self.0.limits);
         drop(waiting);
         let settling = Settling { live, message, is_over };
@@ -276,7 +283,7 @@ impl Held {
     async fn waited(&self, live: &mut Live, mut asked: Asked) -> Waited {
         let until = later(Instant::now(), self.pool.limits.idle);
         let mut measuring = std::pin::pin!(measure(live.process.group()));
-        let mut is_measured = false;
+        let mut is_measured = live.memory.is_some_and(|(_, at)| at.elapsed() < MEASURED);
         // One that was not asked anything yet may still be asking for its tools.
         let expected = match self.key {
             Key::Spare(..) => Expected::Questions,
@@ -292,6 +299,7 @@ impl Held {
                 asked = &mut asked => return asked.map_or(Waited::Unwanted, Waited::Wanted),
                 memory = &mut measuring, if !is_measured => {
                     is_measured = true;
+                    live.memory = memory.map(|memory| (memory, Instant::now()));
                     self.measured(memory);
                 }
                 () = sleep_until(until) => return Waited::Unwanted,
