@@ -52,6 +52,9 @@ impl Arguments {
                 other => return Err(format!("{other} is not known")),
             }
         }
+        if publish && (quick || !only.is_empty()) {
+            return Err("--publish goes with a whole run only".into());
+        }
         let needed = |name: &str, path: Option<PathBuf>| path.ok_or_else(|| format!("{name} is missing"));
         Ok(Self {
             hearth: needed("--hearth", hearth)?,

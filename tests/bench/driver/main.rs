@@ -35,7 +35,10 @@ use futures_util::FutureExt;
 use hearth_tests::{costs, messages_api::MessagesApi};
 use machine::Noise;
 use report::Report;
-use tokio::time::timeout;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::timeout,
+};
 
 /// How long a part may take; the longest takes two minutes.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -78,14 +81,27 @@ async fn measure(arguments: Arguments) -> ExitCode {
         began: Instant::now(),
         arguments,
     };
-    bench.run().await;
+    let is_whole = tokio::select! {
+        () = bench.run() => bench.report.failed.is_empty(),
+        // What was started is ended, and what is known is written.
+        () = told_to_end() => false,
+    };
     match bench.report.write(&bench.arguments, &bench.noise) {
-        Ok(()) if bench.report.failed.is_empty() => ExitCode::SUCCESS,
+        Ok(()) if is_whole => ExitCode::SUCCESS,
         Ok(()) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("{}: {error}", bench.arguments.out.display());
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Waits for SIGTERM or Ctrl-C.
+async fn told_to_end() {
+    let mut terminate = signal(SignalKind::terminate()).expect("signals are told");
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
     }
 }
 

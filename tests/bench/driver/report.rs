@@ -18,6 +18,7 @@ const SIDES: [(Side, &str); 3] =
 /// Between these is the README's table.
 const BEGIN: &str = "<!-- `tests/bench/run --publish` writes what stands between these lines -->";
 const END: &str = "<!-- until here -->";
+const IMAGE: &str = "![The same as bars](tests/bench/chart.svg)";
 
 /// All that was measured, in order.
 #[derive(Default)]
@@ -63,7 +64,7 @@ impl Report {
         let place = text.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
         let (before, after) =
             place.ok_or_else(|| io::Error::other("README.md has lost the place for the table"))?;
-        fs::write(&readme, format!("{before}{BEGIN}\n{}\n{END}{after}", self.summary(noise)))
+        fs::write(&readme, format!("{before}{BEGIN}\n{}\n\n{IMAGE}\n{END}{after}", self.summary(noise)))
     }
 
     /// What both sides do, and what Hearth is to reach by itself.
