@@ -56,13 +56,15 @@ impl Figure {
         Summary::of(self.rounds.get(&side)?)
     }
 
-    /// How many times better Hearth is than the peer.
+    /// How many times better Hearth is than the peer; none if that can't be said.
     pub(crate) fn ratio(&self) -> Option<f64> {
         let (hearth, peer) = (self.of(Side::Hearth)?.median, self.of(Side::Peer)?.median);
-        Some(match self.better {
+        let ratio = match self.better {
             Better::Lower => peer / hearth,
             Better::Higher => hearth / peer,
-        })
+        };
+        // With nothing on one side there is none.
+        (ratio.is_finite() && ratio > 0.0).then_some(ratio)
     }
 
     /// Whether the rounds of the sides lie so that chance may have made the difference.
