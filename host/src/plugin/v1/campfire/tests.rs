@@ -261,7 +261,7 @@ async fn a_room_that_is_gone_and_a_key_that_is_wrong_are_unavailable_and_nothing
 
 #[tokio::test]
 async fn a_campfire_that_is_not_there_was_surely_sent_nothing() {
-    let bench = Bench::with(Features::newest(), Duration::from_millis(200)).await;
+    let bench = Bench::new().await;
     let mut state = bench.state(&[Capability::Campfire]);
     // Bound and not listening: connections are refused, and nobody else gets the port.
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
