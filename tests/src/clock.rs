@@ -1,12 +1,13 @@
-//! A clock that can be set for one process: a few lines of C in front of the C library's `clock_gettime`, and a file that
-//! says by how many seconds the time of day is off. Clocks that only measure stay as they are, as on a machine whose
+//! A clock that can be set for one process: something in front of the C library's `clock_gettime`, and a file that says by
+//! how many seconds the time of day is off. Clocks that only measure stay as they are, as on a machine whose
 //! time is corrected.
 
 use std::{
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
-    process::Command,
 };
+
+use crate::preload::Preload;
 
 const SHIM: &str = r#"
 #include <fcntl.h>
@@ -37,7 +38,7 @@ int clock_gettime(clockid_t clock, struct timespec *time) {
 
 /// The clock of processes that are started with its variables.
 pub struct Clock {
-    library: PathBuf,
+    library: Preload,
     file: PathBuf,
     offset: std::fs::File,
 }
@@ -48,12 +49,7 @@ impl Clock {
     /// # Panics
     /// If there is no C compiler, which building Hearth needs too.
     pub fn new(folder: &Path) -> Self {
-        let (source, library, file) = (folder.join("clock.c"), folder.join("clock.so"), folder.join("clock"));
-        std::fs::write(&source, SHIM).expect("the folder is writable");
-        #[expect(clippy::disallowed_methods, reason = "a C compiler, for the tests")]
-        let built =
-            Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).args([&library, &source]).status();
-        assert!(built.is_ok_and(|status| status.success()), "`cc` can't build {}", source.display());
+        let (library, file) = (Preload::built(folder, "clock", SHIM), folder.join("clock"));
         std::fs::write(&file, 0_i64.to_ne_bytes()).expect("the folder is writable");
         let offset = std::fs::File::options().write(true).open(&file).expect("it was just written");
         Self { library, file, offset }
@@ -61,7 +57,7 @@ impl Clock {
 
     /// The variables, as the shell's `export` takes them.
     pub fn variables(&self) -> String {
-        format!("LD_PRELOAD='{}' HEARTH_TEST_CLOCK='{}'", self.library.display(), self.file.display())
+        format!("{} HEARTH_TEST_CLOCK='{}'", self.library.variable(), self.file.display())
     }
 
     /// Sets the clock so many seconds off.
@@ -72,7 +68,7 @@ impl Clock {
 
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
+    use std::{process::Command, time::SystemTime};
 
     use super::*;
 

@@ -11,5 +11,6 @@ pub mod log;
 pub mod messages_api;
 pub mod outside;
 pub mod plugin_calls;
+pub mod preload;
 pub mod workbench;
 pub mod world;

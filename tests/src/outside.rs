@@ -28,6 +28,7 @@ use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
+    task::JoinHandle,
 };
 
 use crate::{binary, world::PATIENCE};
@@ -53,6 +54,8 @@ pub struct Outside {
     host: Option<Child>,
     /// How many plugins the host has loaded since its start.
     loaded: Arc<AtomicUsize>,
+    /// Takes down its log until that ends.
+    listener: Option<JoinHandle<()>>,
     _page: Page,
     folder: TempDir,
 }
@@ -146,6 +149,7 @@ impl Outside {
             config: path,
             host: None,
             loaded: Arc::default(),
+            listener: None,
             _page: stage.page,
             folder,
         }
@@ -179,7 +183,7 @@ impl Outside {
         self.loaded = Arc::default();
         let loaded = Arc::clone(&self.loaded);
         // A log that nobody reads would hold the host up.
-        tokio::spawn(async move {
+        let listener = tokio::spawn(async move {
             while let Ok(Some(line)) = log.next_line().await {
                 if line.contains(r#""message":"loaded;"#) {
                     loaded.fetch_add(1, Ordering::Relaxed);
@@ -188,7 +192,7 @@ impl Outside {
                 let _ = writeln!(file, "{line}");
             }
         });
-        self.host = Some(host);
+        (self.host, self.listener) = (Some(host), Some(listener));
     }
 
     /// Runs another command with the host's configuration, to its end, through a program as `start_by` does.
@@ -246,6 +250,26 @@ impl Outside {
     /// What all hosts logged so far.
     pub fn log(&self) -> PathBuf {
         self.folder().join("host.log")
+    }
+
+    /// Waits until a line of the log has these words. (A file that is written tells nobody: it is looked for.)
+    pub async fn logs(&self, words: &str) {
+        let logged = async {
+            let mut looks = tokio::time::interval(LOOK);
+            while !std::fs::read_to_string(self.log()).is_ok_and(|log| log.contains(words)) {
+                looks.tick().await;
+            }
+        };
+        let logged = tokio::time::timeout(PATIENCE, logged).await;
+        logged.unwrap_or_else(|_| panic!("nothing logs {words:?}"));
+    }
+
+    /// Waits until all that a host logged that has ended is in the [`log`](Self::log).
+    pub async fn log_ended(&mut self) {
+        if let Some(listener) = self.listener.take() {
+            let ended = tokio::time::timeout(PATIENCE, listener).await;
+            ended.expect("the log ends with the host").expect("it is taken down");
+        }
     }
 
     /// Leaves the folder where it is, to be looked into.

@@ -130,6 +130,47 @@ async fn a_file_that_is_a_link_into_a_folder_that_is_swapped_is_followed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_bot_that_gets_another_name_ends_its_turn_under_the_old_one_and_answers_under_the_new_one() {
+    let outside = Outside::new("").await;
+    let path = outside.folder().join("bots.toml");
+    let toml = fs::read_to_string(&path).unwrap();
+    let (_, secret) = toml.split_once("webhook-secret = \"").unwrap();
+    let (secret, _) = secret.split_once('"').unwrap();
+    outside.ask("my name is Zelda demo:slow=3000").await;
+    let beside = path.with_extension("new");
+    fs::write(&beside, toml.replace("[bots.assistant]", "[bots.helper]")).unwrap();
+    fs::rename(beside, &path).unwrap();
+    outside.logs("a bot has another name").await;
+    outside.logs("the bot is gone from bots.toml").await;
+    let status: serde_json::Value =
+        serde_json::from_str(&outside.hearth(&["status", "--json"]).await).unwrap();
+    let bots: Vec<_> = status["bots"].as_array().unwrap().iter().map(|bot| &bot["bot"]).collect();
+    assert_eq!(bots, ["helper"]);
+    outside.hear("Zelda").await;
+    // The key is the same, and so is the account in Campfire; its webhook leads to the old name until that is changed there.
+    let client = reqwest::Client::new();
+    for (name, taken) in [("assistant", 404), ("helper", 204)] {
+        let hook = format!("http://{}/hooks/{name}/{secret}", outside.listen);
+        let message = webhook(&outside, "what did I say? under another name");
+        let answer = client.post(hook).body(message).send().await.unwrap();
+        assert_eq!(answer.status(), taken, "{name}");
+    }
+    outside.hear("(demo agent)").await;
+    outside.answered(2).await;
+}
+
+/// What Campfire tells of a message that you wrote to the assistant.
+fn webhook(outside: &Outside, text: &str) -> String {
+    let Outside { playground, room, .. } = outside;
+    serde_json::json!({
+        "user": { "id": playground.you().0, "name": "You" },
+        "room": { "id": room.0, "name": null, "path": format!("/rooms/{}/1-key/messages", room.0) },
+        "message": { "id": 1, "body": { "html": text, "plain": text }, "path": format!("/rooms/{}/@1", room.0) },
+    })
+    .to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_operator_sees_what_runs_and_has_it_read_again() {
     let outside = Outside::new("").await;
     let status = || async { outside.hearth(&["status"]).await };

@@ -7,11 +7,14 @@ use std::{
     io::Write,
     os::unix::fs::{MetadataExt, symlink},
     path::{Path, PathBuf},
+    process::Stdio,
 };
 
-use hearth::reload::Outcome;
+use hearth::{playground::Options, reload::Outcome};
 use hearth_tests::{
     binary,
+    outside::Outside,
+    preload::Preload,
     world::{PATIENCE, World},
 };
 use tempfile::TempDir;
@@ -224,6 +227,27 @@ async fn what_editors_leave_beside_a_plugin_is_not_taken_for_it() {
     }
     let reloaded = world.reloader().reload().await.unwrap();
     assert_eq!(reloaded.bots[&"bot".into()], Outcome::Unchanged);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_system_can_t_watch_files_changes_are_found_by_looking() {
+    let options = Options { webhook_read_timeout: PATIENCE, ..Options::default() };
+    let mut outside = Outside::set(&["assistant"], "", "", options).await;
+    let (config, plugin) = (outside.folder().join("bots.toml"), outside.folder().join("bot.wasm"));
+    let toml = fs::read_to_string(&config).unwrap();
+    let toml = toml.replace("plugin = \"assistant\"", &format!("plugin = '{}'", plugin.display()));
+    fs::copy(dist("echo"), &plugin).unwrap();
+    fs::write(&config, &toml).unwrap();
+    let script = format!("export {}; exec \"$@\"", Preload::without_watching(outside.folder()).variable());
+    outside.start_by(&["sh", "-c", &script, "blind"], Stdio::null()).await;
+    outside.logs("files can't be watched here").await;
+    outside.logs(r#""generation":1"#).await;
+    fs::copy(binary::guest("hostile"), &plugin).unwrap();
+    outside.logs(r#""generation":2"#).await;
+    outside.say("well").await;
+    outside.hear("well behaved").await;
+    fs::write(&config, format!("{toml}model = \"m\"\n")).unwrap();
+    outside.logs(r#""generation":3"#).await;
 }
 
 // === Code that fails ===
