@@ -2,6 +2,7 @@
 
 pub mod binary;
 pub mod browser;
+mod chance;
 pub mod chaos;
 pub mod claude_cli;
 pub mod clock;
@@ -12,5 +13,7 @@ pub mod messages_api;
 pub mod outside;
 pub mod plugin_calls;
 pub mod preload;
+pub mod soak;
+mod stream;
 pub mod workbench;
 pub mod world;

@@ -39,7 +39,7 @@ fn tool(name: &str, description: &str, schema: &str) -> Value {
 async fn the_tools_of_a_plugin_are_known_once_it_is_loaded() {
     let generation = Loader::new().unwrap().load(&bot(&json!({})), 1).await.unwrap();
     let names: Vec<_> = generation.tools().iter().map(|tool| tool.name.as_str()).collect();
-    assert_eq!(names, ["add", "fill", "context", "refuse", "trap", "loop", "hoard"]);
+    assert_eq!(names, ["add", "fill", "context", "build", "refuse", "trap", "loop", "hoard"]);
     let add = &generation.tools()[0];
     assert!(add.read_only && add.description == "Adds two whole numbers.");
     assert_eq!(add.input_schema["required"], json!(["a", "b"]));

@@ -9,9 +9,7 @@
 //! a message that was begun three times when the host was killed. They are listed by `hearth events failed`; in the end
 //! each is put back and must be answered then.
 
-mod chance;
-mod stream;
-mod verdict;
+pub(crate) mod verdict;
 
 use std::{collections::BTreeMap, process::Stdio, time::Duration};
 
@@ -19,12 +17,14 @@ use hearth::playground::{Fault as CampfireFault, Features, Options};
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use tokio::time::Instant;
 
-use self::{
-    chance::Chance,
-    stream::{Record, places, speak},
-    verdict::{Fault, judge, nothing_left, settle},
+use self::verdict::{Fault, judge, nothing_left, settle};
+use crate::{
+    chance::{self, Chance},
+    clock::Clock,
+    outside::Outside,
+    stream::{Manner, Record, places, speak},
+    world::PATIENCE,
 };
-use crate::{clock::Clock, outside::Outside, world::PATIENCE};
 
 /// What is tried.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +44,19 @@ pub struct Profile {
 /// How often each trouble came.
 type Troubles = BTreeMap<String, u64>;
 
+/// The agent takes its time over some of the words, so that much happens during turns. Whatever waits, more is said.
+const MANNER: Manner = Manner {
+    words: &[
+        "and no more",
+        "demo:slow=400",
+        "demo:slow=900 please",
+        "<b>1 < 2</b> & \"so on\"",
+        "ünï 🚀 ✓",
+        "?",
+    ],
+    thought: 100..1_600,
+    unanswered: usize::MAX,
+};
 /// Between two troubles, in milliseconds.
 const REST: std::ops::Range<u64> = 100..900;
 /// How long a host lives at least: a turn that meets three ends of its host is given up.
@@ -61,8 +74,7 @@ const HOST: &str = "queue-limit = 10000\nshutdown-grace = \"20s\"";
 /// If that is no number.
 #[must_use]
 pub fn seconds_or(usual: u64) -> u64 {
-    std::env::var("HEARTH_CHAOS_SECONDS")
-        .map_or(usual, |given| given.parse().expect("HEARTH_CHAOS_SECONDS is a number"))
+    chance::number("HEARTH_CHAOS_SECONDS").unwrap_or(usual)
 }
 
 /// Runs a profile.
@@ -70,7 +82,7 @@ pub fn seconds_or(usual: u64) -> u64 {
 /// # Panics
 /// If something does not hold; the message has the seed.
 pub async fn run(profile: Profile) {
-    let seed = chance::seed();
+    let seed = chance::seed("HEARTH_CHAOS_SEED");
     let time = Duration::from_secs(profile.seconds);
     print(&format!("HEARTH_CHAOS_SEED={seed}, for {time:?}"));
     let options =
@@ -92,7 +104,7 @@ pub async fn run(profile: Profile) {
 }
 
 #[expect(clippy::print_stdout, reason = "what a run did is of interest in itself")]
-fn print(line: &str) {
+pub(crate) fn print(line: &str) {
     println!("{line}");
 }
 
@@ -112,7 +124,7 @@ impl Chaos {
         let until = Instant::now() + time;
         let speakers: Vec<_> = places
             .into_iter()
-            .map(|place| tokio::spawn(speak(record.clone(), place, chance.split(), until)))
+            .map(|place| tokio::spawn(speak(record.clone(), place, MANNER, chance.split(), until)))
             .collect();
         self.trouble(chance, until).await;
         for speaker in speakers {

@@ -10,11 +10,12 @@ use std::{
 use hearth::{id::MessageId, operator::Failure};
 use tokio::time::Instant;
 
-use super::{
-    Profile,
+use super::Profile;
+use crate::{
+    outside::Outside,
     stream::{Record, Sent},
+    world::PATIENCE,
 };
-use crate::{outside::Outside, world::PATIENCE};
 
 /// How long nothing may happen while something is still to be answered.
 const STILLNESS: Duration = PATIENCE.saturating_mul(3);
@@ -27,7 +28,7 @@ const LISTED: usize = 1_000;
 
 /// What a run came to.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub(crate) struct Tally {
     sent: usize,
     acknowledged: usize,
     answered: usize,
@@ -43,13 +44,13 @@ pub(super) struct Tally {
 
 /// Why a run was no success.
 #[derive(Debug)]
-pub(super) struct Fault(pub(super) String);
+pub(crate) struct Fault(pub(crate) String);
 
 /// Waits until it is quiet, and sees to it that what failed is answered, if that is to be.
 ///
 /// # Errors
 /// If something is neither answered nor listed.
-pub(super) async fn settle(
+pub(crate) async fn settle(
     outside: &Outside,
     record: &Record,
     profile: Profile,
@@ -134,7 +135,7 @@ async fn quiet(outside: &Outside, record: &Record) -> Result<Vec<Failure>, Fault
 ///
 /// # Errors
 /// If something was lost, said twice, in a wrong place or out of order.
-pub(super) fn judge(
+pub(crate) fn judge(
     record: &Record,
     profile: Profile,
     listed: &BTreeSet<u64>,
@@ -180,7 +181,7 @@ pub(super) fn judge(
 ///
 /// # Errors
 /// If there is something.
-pub(super) async fn nothing_left(outside: &Outside) -> Result<(), Fault> {
+pub(crate) async fn nothing_left(outside: &Outside) -> Result<(), Fault> {
     let mut faults = String::new();
     // A host's guard goes after its host, once it has seen that nothing is left to do.
     let deadline = Instant::now() + PATIENCE;
@@ -206,7 +207,7 @@ pub(super) async fn nothing_left(outside: &Outside) -> Result<(), Fault> {
 }
 
 /// The processes that have to do with a folder: by their arguments, their environment or where they work.
-fn processes_of(folder: &Path) -> Vec<String> {
+pub(crate) fn processes_of(folder: &Path) -> Vec<String> {
     let name = folder.to_str().expect("its path is text");
     let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten().map(|entry| entry.path());
     processes
@@ -236,6 +237,6 @@ fn numbers(record: &Record) -> BTreeMap<MessageId, Sent> {
     record.sent().into_iter().map(|sent| (sent.message, sent)).collect()
 }
 
-fn fault(faults: &mut String, what: std::fmt::Arguments<'_>) {
+pub(crate) fn fault(faults: &mut String, what: std::fmt::Arguments<'_>) {
     writeln!(faults, "{what}").expect("a String takes what is written");
 }

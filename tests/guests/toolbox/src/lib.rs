@@ -5,6 +5,9 @@
 //! `settings.listing` makes the listing itself misbehave: `trap` or `loop`.
 //!
 //! A message that begins with `show <what>` says what is shown while the agent works on it.
+//!
+//! A message with `which build` is answered with the name of the build that did each thing about it: that decided, that was
+//! called as the tool `build`, that formatted. Another build is made by writing another name over [`BUILD`] in the component.
 
 use std::{borrow::Cow, hint::black_box};
 
@@ -20,6 +23,12 @@ use serde_json::{Value, json};
 
 struct Toolbox;
 
+/// What this build is called.
+static BUILD: [u8; 22] = *b"build-0000000000000000";
+
+/// What asks for the build.
+const WHICH: &str = "which build";
+
 /// Whatever the test wants; read by the listing.
 #[derive(serde::Deserialize)]
 struct Anything {}
@@ -34,7 +43,18 @@ impl Bot for Toolbox {
     type Settings = Anything;
 
     fn on_message(event: Event, _settings: Anything) -> Result<Decision> {
-        Ok(ask(Prompt::new(event.message.text)))
+        let text = event.message.text;
+        let decided = json!({ "decided": build() });
+        Ok(ask(Prompt::new(if text.contains(WHICH) { format!("{text} {decided}") } else { text })))
+    }
+
+    fn format_reply(event: Event, outcome: Outcome, _settings: Anything) -> Result<Vec<Part>> {
+        Ok(match outcome {
+            Outcome::Completed(answer) if event.message.text.contains(WHICH) => {
+                markdown(format!("{} formatted by {}", answer.text, build())).into()
+            }
+            outcome => format_plainly(outcome),
+        })
     }
 }
 
@@ -78,6 +98,12 @@ impl Guest for Toolbox {
             "add" => json!({ "sum": number("a") + number("b") }).to_string(),
             "fill" => "word ".repeat(usize::try_from(number("kib")).expect("it is positive") * 1024 / 5),
             "context" => context(&cause).to_string(),
+            "build" => json!({
+                "about": cause.message().map(|message| &message.text),
+                "decided": input["decided"],
+                "called": build(),
+            })
+            .to_string(),
             "refuse" => return Err(refusal(input["kind"].as_str().unwrap_or_default())),
             "trap" => panic!("told to; secret-looking-cause"),
             "loop" => forever(),
@@ -88,6 +114,11 @@ impl Guest for Toolbox {
     }
 }
 
+/// As it stands in the component, not as it was compiled.
+fn build() -> String {
+    String::from_utf8_lossy(black_box(&BUILD)).into_owned()
+}
+
 fn standard() -> Vec<Tool> {
     let numbers = |names: &[&str]| {
         let properties: serde_json::Map<_, _> = names
@@ -96,10 +127,12 @@ fn standard() -> Vec<Tool> {
             .collect();
         json!({ "type": "object", "properties": properties, "required": names, "additionalProperties": false })
     };
+    let decided = json!({ "type": "object", "properties": { "decided": { "type": "string" } } });
     [
         ("add", "Adds two whole numbers.", true, numbers(&["a", "b"])),
         ("fill", "Answers with so many KiB of words.", true, numbers(&["kib"])),
         ("context", "Answers what the turn is about, and the settings.", true, numbers(&[])),
+        ("build", "Answers which build decided, as it was told, and which was called.", true, decided),
         ("refuse", "Answers with an error of the given kind.", true, json!({ "type": "object" })),
         ("trap", "Breaks off.", false, numbers(&[])),
         ("loop", "Never ends.", false, numbers(&[])),

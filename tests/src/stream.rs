@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::Range,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -14,14 +15,18 @@ use hearth::{
 };
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
 
-use super::chance::Chance;
-use crate::{outside::Outside, world::PATIENCE};
+use crate::{chance::Chance, outside::Outside, world::PATIENCE};
 
-/// How long a speaker thinks before it says more, in milliseconds.
-const THOUGHT: std::ops::Range<u64> = 100..1_600;
-/// What follows a number. The agent takes its time over some of it, so that much happens during turns.
-const WORDS: [&str; 6] =
-    ["and no more", "demo:slow=400", "demo:slow=900 please", "<b>1 < 2</b> & \"so on\"", "ünï 🚀 ✓", "?"];
+/// How is spoken.
+#[derive(Debug, Clone)]
+pub(super) struct Manner {
+    /// What follows a number, one of these.
+    pub(super) words: &'static [&'static str],
+    /// How long a speaker thinks before it says more, in milliseconds.
+    pub(super) thought: Range<u64>,
+    /// How many of what it said may be unanswered when it says more.
+    pub(super) unanswered: usize,
+}
 
 /// A room with one bot that is spoken to.
 #[derive(Debug, Clone)]
@@ -51,7 +56,7 @@ pub(super) struct Sent {
 }
 
 /// Something that a bot said.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Answer {
     /// Where.
     pub(super) room: RoomId,
@@ -59,6 +64,8 @@ pub(super) struct Answer {
     pub(super) bot: UserId,
     /// The number it is about; none of a sentence about a trouble.
     pub(super) number: Option<u64>,
+    /// What it said.
+    pub(super) text: String,
 }
 
 /// Everything that was said and heard.
@@ -92,10 +99,16 @@ pub(super) fn places(outside: &Outside, bots: &[&str]) -> Vec<Place> {
 ///
 /// # Panics
 /// If a delivery has no end.
-pub(super) async fn speak(record: Arc<Record>, place: Place, mut chance: Chance, until: Instant) {
+pub(super) async fn speak(
+    record: Arc<Record>,
+    place: Place,
+    manner: Manner,
+    mut chance: Chance,
+    until: Instant,
+) {
     while Instant::now() < until {
         let number = record.next.fetch_add(1, Ordering::Relaxed);
-        let words = chance.one(&WORDS).unwrap_or_default();
+        let words = chance.one(manner.words).unwrap_or_default();
         let text = format!("{}n={number} {words}", place.address);
         let message = record.playground.say(place.speaker, place.room, &text).expect("it can be said");
         let delivered =
@@ -104,7 +117,8 @@ pub(super) async fn speak(record: Arc<Record>, place: Place, mut chance: Chance,
         let acknowledged = status == Some(204);
         let sent = Sent { number, room: place.room, bot: place.bot, message, acknowledged };
         lock(&record.sent).push(sent);
-        tokio::time::sleep(chance.time(THOUGHT)).await;
+        tokio::time::sleep(chance.time(manner.thought.clone())).await;
+        record.fewer_unanswered(place.room, manner.unanswered, until).await;
     }
 }
 
@@ -150,13 +164,26 @@ impl Record {
 
     /// All that was answered, in the order of the rooms.
     pub(super) fn answers(&self) -> Vec<Answer> {
-        lock(&self.answers).values().copied().collect()
+        lock(&self.answers).values().cloned().collect()
     }
 
     /// Waits until something is answered that was not yet at this count of [`answers`](Self::answers).
     pub(super) async fn more(&self, than: usize) {
         // The sender is here, so waiting ends with more only.
         let _ = self.heard.subscribe().wait_for(|heard| *heard > than).await;
+    }
+
+    /// Waits until no more than so many of what was said in a room are unanswered, until then.
+    async fn fewer_unanswered(&self, room: RoomId, most: usize, until: Instant) {
+        let said = lock(&self.sent).iter().filter(|sent| sent.room == room).count();
+        let mut heard = self.heard.subscribe();
+        let few = heard.wait_for(|_| said <= self.answered(room).saturating_add(most));
+        // If there are not by then, nothing more is said.
+        let _ = tokio::time::timeout_at(until, few).await;
+    }
+
+    fn answered(&self, room: RoomId) -> usize {
+        lock(&self.answers).values().filter(|answer| answer.room == room).count()
     }
 
     /// Reads what is in the rooms, of which each keeps its newest 500.
@@ -167,10 +194,14 @@ impl Record {
     }
 
     fn hear(&self, message: &Message) {
-        let answer = Answer { room: message.room, bot: message.author, number: number(&message.plain) };
-        let mut answers = lock(&self.answers);
-        answers.insert(message.id, answer);
-        self.heard.send_replace(answers.len());
+        let (number, text) = (number(&message.plain), message.plain.clone());
+        let answer = Answer { room: message.room, bot: message.author, number, text };
+        let heard = {
+            let mut answers = lock(&self.answers);
+            answers.insert(message.id, answer);
+            answers.len()
+        };
+        self.heard.send_replace(heard);
     }
 }
 

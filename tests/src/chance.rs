@@ -5,23 +5,29 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// The variable that gives a seed back.
-const SEED: &str = "HEARTH_CHAOS_SEED";
-
 /// A source of choices (the generator called `SplitMix64`).
 #[derive(Debug, Clone)]
 pub(super) struct Chance(u64);
 
-/// The seed of a run: the one that was given, or a new one.
+/// The seed of a run: the one that was given in this variable, or a new one.
 ///
 /// # Panics
 /// If what was given is no number.
-pub(super) fn seed() -> u64 {
-    if let Ok(given) = std::env::var(SEED) {
-        return given.parse().unwrap_or_else(|_| panic!("{SEED} is `{given}`, not a number"));
+pub(super) fn seed(variable: &str) -> u64 {
+    if let Some(given) = number(variable) {
+        return given;
     }
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     (now.as_secs() << 20) ^ u64::from(now.subsec_nanos()) ^ (u64::from(std::process::id()) << 8)
+}
+
+/// The number in a variable of the environment, if it is set.
+///
+/// # Panics
+/// If it is no number.
+pub(super) fn number(variable: &str) -> Option<u64> {
+    let given = std::env::var(variable).ok()?;
+    Some(given.parse().unwrap_or_else(|_| panic!("{variable} is `{given}`, not a number")))
 }
 
 impl Chance {
