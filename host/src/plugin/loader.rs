@@ -166,7 +166,7 @@ impl Loader {
         bytes: Bytes,
         hash: ContentHash,
         haste: Haste,
-        compiles: &Arc<Semaphore>,
+        turns: &Arc<Semaphore>,
         threads: &Threads,
     ) -> Result<Arc<Plugin>, LoadError> {
         let known = {
@@ -178,7 +178,7 @@ impl Loader {
         if let Some(plugin) = known.upgrade() {
             return Ok(plugin);
         }
-        let plugin = Arc::new(self.compile(bytes, hash, haste, compiles, threads).await?);
+        let plugin = Arc::new(self.compile(bytes, hash, haste, turns, threads).await?);
         *known = Arc::downgrade(&plugin);
         Ok(plugin)
     }
@@ -209,17 +209,17 @@ impl Loader {
         Ok(generation)
     }
 
-    /// `threads` are those of the bot that it is compiled for.
+    /// It waits for one of the `turns`; `threads` are those of the bot that it is compiled for.
     async fn compile(
         &self,
         bytes: Bytes,
         hash: ContentHash,
         haste: Haste,
-        compiles: &Arc<Semaphore>,
+        turns: &Arc<Semaphore>,
         threads: &Threads,
     ) -> Result<Plugin, LoadError> {
         // It goes with the work, which goes on when nobody waits for it any more. The semaphore is never closed.
-        let turn = Arc::clone(compiles).acquire_owned().await.ok();
+        let turn = Arc::clone(turns).acquire_owned().await.ok();
         let (engine, kept) = (Arc::clone(&self.engine), self.compiled.clone());
         let compiled = tokio::task::spawn_blocking(move || {
             let _turn = turn;
