@@ -35,7 +35,7 @@ struct Published {
 
 /// What was looked at.
 #[derive(Debug, Default)]
-pub(super) struct Turns {
+pub(super) struct Proven {
     generations: usize,
     turns: usize,
     /// While which a newer generation was put in place.
@@ -77,15 +77,14 @@ impl History {
         outside: &Outside,
         record: &Record,
         builds: &Builds,
-    ) -> Result<Turns, Fault> {
+    ) -> Result<Proven, Fault> {
         let store = SqliteStore::open(&outside.folder().join(".hearth/hearth.db"));
         let store = store.map_err(|error| Fault(error.to_string()))?;
         let said: BTreeMap<MessageId, u64> =
             record.sent().into_iter().map(|sent| (sent.message, sent.number)).collect();
         let answers: BTreeMap<u64, String> =
             record.answers().into_iter().filter_map(|answer| Some((answer.number?, answer.text))).collect();
-        let mut turns = Turns::default();
-        turns.generations = self.0.len();
+        let mut proven = Proven::default();
         let (mut faults, mut found) = (String::new(), BTreeSet::<u64>::new());
         for bot in BOTS {
             let rows = store.journal(Some(&BotName::from(bot)), JOURNAL_ROWS).await;
@@ -97,28 +96,29 @@ impl History {
                 let outputs =
                     calls.iter().filter(|call| call.tool == "build").map(|call| call.output.as_str());
                 let outputs: Vec<_> = outputs.collect();
-                turns.turns += 1;
-                turns.calls += outputs.len();
+                proven.turns += 1;
+                proven.calls += outputs.len();
                 found.extend(number);
                 let first_call = calls.iter().map(|call| call.started_at).min();
                 let told = outputs.into_iter().chain(answer).collect::<Vec<_>>();
                 match self.check(&row, first_call, &told, builds) {
-                    Ok(overtaken) => turns.overtaken += usize::from(overtaken),
+                    Ok(overtaken) => proven.overtaken += usize::from(overtaken),
                     Err(Fault(what)) => fault(&mut faults, format_args!("{what}: {row:#?} {told:#?}")),
                 }
             }
         }
         store.close().await;
+        proven.generations = self.0.len();
         let rows = usize::try_from(JOURNAL_ROWS).unwrap_or(usize::MAX);
         // Of a longer run the journal shows the end.
-        if turns.turns < rows && found.len() != answers.len() {
+        if proven.turns < rows && found.len() != answers.len() {
             let missing: Vec<_> = answers.keys().filter(|number| !found.contains(number)).collect();
             fault(&mut faults, format_args!("the journal knows nothing of {missing:?}"));
         }
-        if turns.overtaken == 0 || turns.calls == 0 {
-            fault(&mut faults, format_args!("nothing was proven: {turns:?}"));
+        if proven.overtaken == 0 || proven.calls == 0 {
+            fault(&mut faults, format_args!("nothing was proven: {proven:?}"));
         }
-        if faults.is_empty() { Ok(turns) } else { Err(Fault(faults)) }
+        if faults.is_empty() { Ok(proven) } else { Err(Fault(faults)) }
     }
 
     /// Whether a turn ran what was current when it began, by the journal, by `told` (what it answered and what its calls

@@ -92,9 +92,9 @@ async fn soak(outside: &mut Outside, mut chance: Chance, time: Duration) -> Resu
     listener.abort();
     judge(&record, profile(), &listed, &mut tally)?;
     let history = History::read(&outside.log());
-    let turns = history.judge(outside, &record, &storm.builds).await?;
+    let proven = history.judge(outside, &record, &storm.builds).await?;
     nothing_left(outside).await?;
-    print(&format!("{tally:#?}\n{turns:#?}\n{:#?}\nbefore {before:#?}\nafter {after:#?}", storm.troubles));
+    print(&format!("{tally:#?}\n{proven:#?}\n{:#?}\nbefore {before:#?}\nafter {after:#?}", storm.troubles));
     Ok(())
 }
 

@@ -73,7 +73,7 @@ impl Storm {
             }
             self.replace_plugin().await;
             if tick.is_multiple_of(CONFIG) {
-                self.replace_config().await;
+                self.replace_config();
             }
         }
     }
@@ -149,7 +149,7 @@ impl Storm {
         *self.troubles.entry(trouble).or_default() += 1;
     }
 
-    async fn replace_config(&mut self) {
+    fn replace_config(&mut self) {
         let mut toml = self.sound.clone();
         let colour = self.chance.number(0..1_000);
         // Some of these are no change.

@@ -11,9 +11,9 @@ use crate::{
 };
 
 /// How much more of each there may be later: what differs between two moments of the same quiet. Connections that are kept
-/// for the next request, threads that wait for work, and pages that the allocator keeps. The code of all generations, were it
-/// kept, would be more.
-const SLACK: Usage = Usage { memory: 32 << 20, descriptors: 8, threads: 8, processes: 2 };
+/// for the next request; pages that the allocator keeps; threads for what blocks, of which the runtime keeps as many as were
+/// ever busy at once, since files are looked at again and again. One of each a replaced file would be far more.
+const SLACK: Usage = Usage { memory: 32 << 20, descriptors: 8, threads: 24, processes: 2 };
 /// How often is looked.
 const LOOK: Duration = Duration::from_millis(500);
 
