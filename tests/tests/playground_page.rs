@@ -108,14 +108,13 @@ async fn everybody_can_use_it_by_sight_by_ear_and_by_keyboard() {
     let world = world().await;
     let (you, room) = (world.playground.you(), world.playground.shared_room());
     let mira = world.playground.add_person("Mira");
-    world.playground.say(mira, room, "Morning! Who knows how long a kilometre run takes?").unwrap();
-    let said = world.playground.say(you, room, "About six minutes, if nobody is after you.").unwrap();
+    world.playground.say(mira, room, "Morning! Is the new bot in yet?").unwrap();
+    let said = world.playground.say(you, room, "It is. Name it, and see what it does.").unwrap();
     world.playground.boost(mira, room, said, "❤").unwrap();
-    let plan = "@echo Here is the plan:\n\n1. **Coffee**, for everybody\n2. `cargo run`\n\n| who | what |\n|---|---|\n| Mira | beans |\n| You | cups |";
-    world.ask_as(mira, room, plan).await;
+    world.ask_as(mira, room, "@echo coffee at ten, in the kitchen?").await;
     world.playground.upload(you, room, "beans.csv", "kind,grams\nmocha,250\n").unwrap();
     world.playground.say(you, room, "/play tada").unwrap();
-    world.ask_as(you, room, "@assistant what do you remember?").await;
+    world.ask_as(you, room, r#"@assistant demo:tool remember {"subject":"coffee","note":"at ten"}"#).await;
     world.drained().await;
     play("access", &world, json!({})).await;
 }

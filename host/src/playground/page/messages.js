@@ -16,10 +16,13 @@ const calendar = new Intl.DateTimeFormat(undefined, { weekday: "long", month: "l
 const sanitised = window.trustedTypes?.createPolicy("sanitised", { createHTML: (html) => html }) ?? { createHTML: (html) => html };
 
 const list = by("messages");
-let complain, edit, inspect, boosting = null;
+let complain, edit, inspect, boosting = null, ended = true;
 
 export function begin(actions) {
   ({ complain, edit, inspect } = actions);
+  // Whoever reads the end goes on reading it, whatever takes room above.
+  list.addEventListener("scroll", () => { ended = atEnd(); });
+  new ResizeObserver(() => { if (ended) toEnd(); }).observe(list);
   const palette = by("palette");
   palette.append(...BOOSTS.map((boost) => make("button", { type: "button", "aria-label": `Boost with ${boost}`, click: () => give(boost) }, boost)),
     make("form", { submit: (event) => { event.preventDefault(); give(palette.querySelector("input").value); } },
