@@ -326,7 +326,11 @@ impl Hearth {
             names.sort();
             names
         };
-        let running = Running { lanes: self.lanes.clone(), reloader: self.reloader.clone() };
+        let running = Running {
+            lanes: self.lanes.clone(),
+            reloader: self.reloader.clone(),
+            roster: Arc::clone(&self.roster),
+        };
         Operator { store: Arc::clone(&self.store), running: Some(running), bots: Arc::new(names) }
     }
 }

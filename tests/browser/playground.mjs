@@ -223,6 +223,8 @@ const scenes = {
     assert.match(await turn.getByLabel("Input of call-tool").first().innerText(), /pizza/);
     await turn.getByText("on-message").first().click();
     for (const name of ["tool began", "tool ended", "format-reply"]) await turn.getByText(name).first().waitFor();
+    await turn.getByRole("button", { name: "Replay with the current build" }).click();
+    await turn.getByText("the same as then").waitFor();
     await judge(page, "with a turn");
     await picture(page, "turn");
     await page.keyboard.press("Escape");
@@ -342,20 +344,30 @@ const scenes = {
     await save("no_such_word");
     await told.getByText("my-bot: building…").waitFor(builds);
     await told.getByText("my-bot can't be built").waitFor(builds);
-    assert.match(await told.getByLabel("my-bot can't be built").innerText(), /error\[E0425\][^]*no_such_word/);
+    assert.match(await told.getByLabel("my-bot can't be built", { exact: true }).innerText(), /error\[E0425\][^]*no_such_word/);
     await judge(page, "with what the compiler says");
     await picture(page, "refused");
     await told.getByText("my-bot can't be built").click();
-    await told.getByLabel("my-bot can't be built").waitFor({ state: "hidden" });
+    await told.getByLabel("my-bot can't be built", { exact: true }).waitFor({ state: "hidden" });
     await say(page, "ping");
     await message(page, "pong").nth(1).waitFor();
 
     await save(`"pong, as it is now"`);
     await told.getByText(/my-bot: live .* after it was saved/).waitFor(builds);
     assert.equal(await told.getByText("can't be built").count(), 0);
+    await page.getByText(/generation 2/).waitFor();
+    // What was said before would be other now.
+    await message(page, "pong").nth(0).hover();
+    await message(page, "pong").nth(0).getByRole("button", { name: "Its turn" }).click();
+    const turn = page.getByRole("complementary", { name: /^Turn/ });
+    await turn.getByRole("button", { name: "Replay with the current build" }).click();
+    await turn.getByText("other than then").waitFor();
+    assert.match(await turn.getByLabel("What decision says otherwise").innerText(), /-.*pong\n[^]*\+.*pong, as it is now/);
+    await judge(page, "with a turn that is other now");
+    await picture(page, "replayed");
+    await turn.getByRole("button", { name: "Close the turn" }).click();
     await say(page, "ping");
     await message(page, "pong, as it is now").waitFor();
-    await page.getByText(/generation 2/).waitFor();
     await told.waitFor({ state: "hidden" });
     assert.deepEqual(page.faults, []);
   },

@@ -13,8 +13,9 @@
 //! | DELETE | `/sessions/<bot>?room=` | [`Forgotten`] |
 //! | GET | `/events/failed?bot=&limit=` | [`Failure`]s |
 //! | POST | `/events/<id>/retry?anyway=true` | [`PutBack`] |
-//! | GET | `/turns?bot=&room=&outcome=&text=&before=&limit=` | [`JournalRow`](crate::store::JournalRow)s |
+//! | GET | `/turns?bot=&room=&outcome=&text=&posted=&before=&limit=` | [`JournalRow`](crate::store::JournalRow)s |
 //! | GET | `/turns/<turn>` | [`TurnTold`] |
+//! | POST | `/turns/<turn>/replay` | [`Replayed`](crate::rehearsal::replay::Replayed), on what is live now |
 //! | GET | `/pauses` | [`Pause`]s |
 //! | PUT, DELETE | `/pauses/<bot>?room=` | [`Changed`] |
 //! | GET | `/status` | [`Now`] |
@@ -22,8 +23,8 @@
 //! | DELETE | `/quarantine/<bot>` | [`Lifted`] |
 //! | DELETE | `/running/<bot>/<room>` | [`Stopped`] |
 //!
-//! What goes wrong is a [`Refusal`]: 404 no such bot or turn · 409 the event can't be put back, or no host runs · 503 the store
-//! failed.
+//! What goes wrong is a [`Refusal`]: 404 no such bot or turn · 409 the event can't be put back, the turn can't be run again, or
+//! no host runs · 503 the store failed.
 
 mod running;
 mod socket;
@@ -47,6 +48,7 @@ pub use self::{
 };
 use crate::{
     id::{BotName, EventId, MessageId, RoomId, Timestamp, TurnId},
+    rehearsal::replay::Unplayable,
     reload::Closing,
     store::{Conversation, End, FailedEvent, Forgotten, LISTED, Pause, Retry, Scope, Store, StoreError},
 };
@@ -138,6 +140,10 @@ enum OperatorError {
     NoTurn,
     #[error("no host runs")]
     NoHost,
+    #[error("nothing runs of `{0}` now")]
+    NothingLive(BotName),
+    #[error(transparent)]
+    Unplayable(#[from] Unplayable),
     #[error(transparent)]
     Closing(#[from] Closing),
     #[error(transparent)]
@@ -307,7 +313,9 @@ impl IntoResponse for OperatorError {
                 StatusCode::NOT_FOUND,
                 Some("`journal-retention` in [host] says how long they are kept".to_owned()),
             ),
-            Self::Closing(Closing) => (StatusCode::CONFLICT, None),
+            Self::Closing(Closing) | Self::NothingLive(_) | Self::Unplayable(Unplayable::NoCause(_)) => {
+                (StatusCode::CONFLICT, None)
+            }
             Self::NoHost => (
                 StatusCode::CONFLICT,
                 Some("start it with `hearth run`; it reads everything anew".to_owned()),
@@ -319,7 +327,7 @@ impl IntoResponse for OperatorError {
                         .to_owned(),
                 ),
             ),
-            Self::Store(_) => (StatusCode::SERVICE_UNAVAILABLE, None),
+            Self::Store(_) | Self::Unplayable(Unplayable::Store(_)) => (StatusCode::SERVICE_UNAVAILABLE, None),
         };
         (status, Json(Refusal { error: self.to_string(), help })).into_response()
     }

@@ -1,6 +1,6 @@
 //! What a running host does now, and its reload.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Json, Router,
@@ -13,6 +13,7 @@ use super::{Operator, OperatorError};
 use crate::{
     id::{BotName, LaneKey, RoomId},
     lane::Lanes,
+    plugin::Roster,
     reload::{BotStatus, ConfigStatus, Reloaded, Reloader},
     store::Pause,
 };
@@ -24,6 +25,8 @@ pub struct Running {
     pub lanes: Lanes,
     /// What keeps its bots as the files say.
     pub reloader: Reloader,
+    /// Its bots, with what runs of each.
+    pub roster: Arc<Roster>,
 }
 
 /// What runs, and what waits.
@@ -76,7 +79,7 @@ pub(super) fn router() -> Router<Operator> {
 }
 
 async fn status(State(operator): State<Operator>) -> Result<Json<Now>, OperatorError> {
-    let Running { lanes, reloader } = operator.running()?;
+    let Running { lanes, reloader, .. } = operator.running()?;
     let (status, busy) = (reloader.status(), lanes.busy_by_bot());
     let pauses = operator.store.pauses().await?;
     let of_bot = |status: BotStatus| BotNow {
@@ -123,7 +126,7 @@ async fn stop(
 }
 
 impl Operator {
-    fn running(&self) -> Result<&Running, OperatorError> {
+    pub(super) fn running(&self) -> Result<&Running, OperatorError> {
         self.running.as_ref().ok_or(OperatorError::NoHost)
     }
 }

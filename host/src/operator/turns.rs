@@ -3,7 +3,7 @@
 use axum::{
     Json, Router,
     extract::{Path, Query, State},
-    routing::get,
+    routing::{get, post},
 };
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +11,7 @@ use super::{Operator, OperatorError};
 use crate::{
     id::TurnId,
     plugin::trace::Trace,
+    rehearsal::replay::{Replayed, replay},
     store::{JournalRow, StoreError, ToolCallRow, TurnQuery},
 };
 
@@ -27,7 +28,10 @@ pub struct TurnTold {
 }
 
 pub(super) fn router() -> Router<Operator> {
-    Router::new().route("/turns", get(turns)).route("/turns/{turn}", get(turn))
+    Router::new()
+        .route("/turns", get(turns))
+        .route("/turns/{turn}", get(turn))
+        .route("/turns/{turn}/replay", post(again))
 }
 
 async fn turns(
@@ -43,8 +47,26 @@ async fn turn(
 ) -> Result<Json<TurnTold>, OperatorError> {
     let turn = operator.store.turn(&id).await?.ok_or(OperatorError::NoTurn)?;
     let tool_calls = operator.store.tool_calls(&id).await?;
-    let trace = operator.store.trace(&id).await?.map(|trace| read(&trace)).transpose()?;
+    let trace = operator.trace(&id).await?;
     Ok(Json(TurnTold { turn, tool_calls, trace }))
+}
+
+/// Runs a turn again on the generation that is live now.
+async fn again(
+    State(operator): State<Operator>,
+    Path(id): Path<TurnId>,
+) -> Result<Json<Replayed>, OperatorError> {
+    let row = operator.store.turn(&id).await?.ok_or(OperatorError::NoTurn)?;
+    let trace = operator.trace(&id).await?.unwrap_or_default();
+    let live = operator.running()?.roster.bot(row.lane.bot.as_str()).and_then(|seat| seat.generation);
+    let live = live.ok_or_else(|| OperatorError::NothingLive(row.lane.bot.clone()))?;
+    Ok(Json(replay(&live.apart(), &row, &trace).await?))
+}
+
+impl Operator {
+    async fn trace(&self, turn: &TurnId) -> Result<Option<Trace>, StoreError> {
+        self.store.trace(turn).await?.map(|trace| read(&trace)).transpose()
+    }
 }
 
 fn read(trace: &str) -> Result<Trace, StoreError> {

@@ -201,11 +201,11 @@ impl Loader {
             settings: bot.settings.to_string().into(),
             granted,
             share,
-            tools: Vec::new(),
+            tools: Arc::default(),
             health,
             failed: Arc::clone(&self.failed),
         };
-        generation.tools = tools::offered(&generation).await?;
+        generation.tools = Arc::new(tools::offered(&generation).await?);
         Ok(generation)
     }
 

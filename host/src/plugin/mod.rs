@@ -32,7 +32,7 @@ use std::{
     fmt,
     path::Path,
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -129,7 +129,7 @@ pub struct Generation {
     /// The bot's part of the instances that there can be at once.
     share: Arc<Share>,
     /// What the model is offered.
-    tools: Vec<OfferedTool>,
+    tools: Arc<Vec<OfferedTool>>,
     /// How its calls went, whichever compiler served.
     health: Arc<Mutex<Health>>,
     /// The loader's.
@@ -171,6 +171,26 @@ impl fmt::Display for ContentHash {
     /// The first eight bytes, which is what people compare.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0[..8].iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+// === impl Generation ===
+
+impl Generation {
+    /// The same once more, to be tried: how its calls go says nothing of this one, and nobody is told when they fail.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Self {
+            number: self.number,
+            bot: Arc::clone(&self.bot),
+            plugin: Arc::clone(&self.plugin),
+            settings: Arc::clone(&self.settings),
+            granted: Arc::clone(&self.granted),
+            share: Arc::clone(&self.share),
+            tools: Arc::clone(&self.tools),
+            health: Arc::new(Mutex::new(Health::new(Instant::now()))),
+            failed: Arc::default(),
+        }
     }
 }
 

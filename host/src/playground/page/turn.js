@@ -83,6 +83,7 @@ function drawn({ turn, trace, "tool-calls": tools }) {
     make("dl", {}, entries.map(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]).flat()),
     ...decision(decide, trace),
     ...(trace ? timeline(trace, tools) : toolCalls(tools)),
+    ...(trace ? replaying(turn.turn) : []),
     trace?.cut ? make("p", { class: "soft" }, "Some of it was too long to be kept.") : null,
     fold("As the journal has it", block("The journal's row", JSON.stringify(turn.details, null, 2))),
   ].filter(Boolean);
@@ -145,6 +146,42 @@ function guestCall(call, tool) {
 
 const hostCall = (call) => fold([code(call.function), " ", make("span", { class: "soft" }, brief(call.took))],
   block(`Arguments of ${call.function}`, words(call.arguments)), block(`Answer to ${call.function}`, words(call.answer)));
+
+// === Again ===
+
+// Runs the turn on the code that is live now, and shows what it says otherwise. Nothing is posted.
+function replaying(id) {
+  const told = make("div", { role: "status" });
+  // It keeps the focus while it is busy, so it is not disabled.
+  const button = make("button", { type: "button", class: "quiet", click: async () => {
+    if (button.getAttribute("aria-busy")) return;
+    button.setAttribute("aria-busy", "true");
+    told.replaceChildren(make("p", { class: "soft" }, "It runs again…"));
+    try {
+      told.replaceChildren(...replayed(await ask("POST", `/host/turns/${encodeURIComponent(id)}/replay`)));
+    } catch (error) {
+      told.replaceChildren(make("p", { class: "note" }, error.message));
+    }
+    button.removeAttribute("aria-busy");
+  } }, "Replay with the current build");
+  return [heading("Again"), make("p", {}, button), told];
+}
+
+function replayed({ then, now, calls, notes }) {
+  const isSame = calls.every((call) => call.said === null && call.did === null);
+  return [
+    make("p", {}, pill(isSame ? "well" : "warn", isSame ? "the same as then" : "other than then"), then === now ? " on the same build" : [" on ", code(now), ", then on ", code(then)]),
+    ...notes.map((note) => make("p", { class: "soft" }, note)),
+    ...calls.filter((call) => call.said || call.did || call.unknown.length > 0).map((call) => make("section", {},
+      make("p", {}, make("b", {}, call.call), call.fails ? make("span", { class: "ill" }, " fails now") : null),
+      call.said ? diff(`What ${call.call} says otherwise`, call.said.diff) : null,
+      call.did ? diff(`What ${call.call} does otherwise`, call.did.diff) : null,
+      ...call.unknown.map((question) => [make("p", { class: "soft" }, "It asks what nobody asked then"), block(`A question of ${call.call}`, question)]).flat())),
+  ];
+}
+
+const diff = (label, text) => make("pre", { tabindex: "0", class: "diff", "aria-label": label },
+  text.trimEnd().split("\n").filter((line) => !/^(---|\+\+\+) /.test(line)).map((line) => make("span", { class: line.startsWith("+") ? "new" : line.startsWith("-") ? "gone" : null }, `${line}\n`)));
 
 function toolCalls(tools) {
   if (tools.length === 0) return [];
