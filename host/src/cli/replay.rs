@@ -54,7 +54,7 @@ struct Told {
 }
 
 /// The code that turns run on, loaded once.
-struct Wings {
+struct Builds {
     loader: Loader,
     salvage: Salvage,
     plugin: Option<PathBuf>,
@@ -70,11 +70,11 @@ impl Replay {
         let loader = Loader::new().into_diagnostic()?.keeping(&desk.place.data_dir.join(COMPILED));
         let salvage = Salvage::without_secrets(config)?;
         let plugin = self.plugin.as_ref().map(std::path::absolute).transpose().into_diagnostic()?;
-        let mut wings = Wings { loader, salvage, plugin, loaded: HashMap::new() };
+        let mut builds = Builds { loader, salvage, plugin, loaded: HashMap::new() };
         let turns = self.turns(&desk).await?;
         let mut told = Vec::with_capacity(turns.len());
         for turn in turns {
-            told.push(again(&desk, &mut wings, &turn).await?);
+            told.push(again(&desk, &mut builds, &turn).await?);
         }
         let is_same = told.iter().all(|told| told.replayed.as_ref().is_some_and(Replayed::is_same));
         match (self.last, told.as_slice()) {
@@ -99,9 +99,9 @@ impl Replay {
     }
 }
 
-async fn again(desk: &Desk, wings: &mut Wings, turn: &str) -> Result<Told, Report> {
+async fn again(desk: &Desk, builds: &mut Builds, turn: &str) -> Result<Told, Report> {
     let TurnTold { turn: row, trace, .. } = desk.ask(Method::GET, &["turns", turn], &[]).await?;
-    let replayed = match wings.of(&row).await {
+    let replayed = match builds.of(&row).await {
         Ok(generation) => {
             let trace = trace.unwrap_or_default();
             replay(&generation, &row, &trace).await.map_err(|unplayable| unplayable.to_string())
@@ -116,9 +116,9 @@ async fn again(desk: &Desk, wings: &mut Wings, turn: &str) -> Result<Told, Repor
     })
 }
 
-// === impl Wings ===
+// === impl Builds ===
 
-impl Wings {
+impl Builds {
     /// The code for a turn.
     async fn of(&mut self, row: &JournalRow) -> Result<Arc<Generation>, String> {
         let name = &row.lane.bot;

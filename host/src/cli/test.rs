@@ -204,11 +204,11 @@ async fn build(plugin: &Plugin) -> Result<(), Report> {
 
 /// Plays a case, with a bot of its own.
 async fn play(loader: &Loader, component: &Path, case: &Case) -> Ran {
-    let loaded = match rehearsal::bot(component, case) {
+    let made = match rehearsal::bot(component, case) {
         Ok(bot) => loader.load(&bot, 1).await.map_err(|error| error.to_string()),
         Err(problem) => Err(problem),
     };
-    match loaded {
+    match made {
         Ok(generation) => rehearsal::play(&generation, case).await,
         Err(problem) => Ran { failures: vec![Failure::said(problem)], ..Ran::default() },
     }

@@ -346,6 +346,7 @@ pub enum Parts {
 /// A part.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
+#[allow(clippy::large_enum_variant, reason = "there are few, for a moment")]
 pub enum Part {
     /// A text in any format.
     Any(String),
@@ -420,8 +421,8 @@ pub fn parse(path: &Path, source: &str) -> Result<Vec<NamedCase>, Problems> {
     cases.sort_by_key(|(name, _)| name.span().start);
     let mut named = Vec::with_capacity(cases.len());
     for (name, case) in cases {
-        let causes = [case.message.is_some(), case.timer.is_some(), case.occurrence.is_some()];
-        if causes.iter().filter(|is_there| **is_there).count() > 1 {
+        let begins = [case.message.is_some(), case.timer.is_some(), case.occurrence.is_some()];
+        if begins.iter().filter(|is_there| **is_there).count() > 1 {
             findings.add(name.span(), Mistake::SeveralCauses { case: name.get().clone() });
         }
         if case.expect.is_empty() && case.tools.iter().flatten().all(ToolCall::expects_nothing) {

@@ -30,6 +30,7 @@ pub struct Services {
 }
 
 /// What is not the host's own.
+#[allow(clippy::large_enum_variant, reason = "there is one")]
 enum Outside {
     /// The world as it is.
     Real(Real),

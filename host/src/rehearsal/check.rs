@@ -105,14 +105,14 @@ impl Wanted {
             }
         }
         if let Some(expected) = &expect.reply {
-            self.parts("the reply", expected, items(&ok["reply"]));
+            self.parts("the reply", expected, &items(&ok["reply"]));
         }
     }
 
     pub(super) fn answer(&mut self, expected: Option<&Parts>, said: &Value) {
         match (said["error"].as_str(), expected) {
             (Some(error), _) => self.failed(&format!("it fails instead of formatting the answer: {error}")),
-            (None, Some(expected)) => self.parts("the answer", expected, items(&said["ok"])),
+            (None, Some(expected)) => self.parts("the answer", expected, &items(&said["ok"])),
             (None, None) => {}
         }
     }
@@ -138,8 +138,8 @@ impl Wanted {
     pub(super) fn posts(&mut self, expected: Option<&Parts>, host: &[&HostCall]) {
         let Some(expected) = expected else { return };
         let posts = host.iter().filter(|call| matches!(&*call.function, "campfire.post" | "campfire.edit"));
-        let posts = posts.map(|call| super::value(&call.arguments)["part"].clone()).collect();
-        self.parts("what it posts", expected, posts);
+        let posts: Vec<_> = posts.map(|call| super::value(&call.arguments)["part"].clone()).collect();
+        self.parts("what it posts", expected, &posts);
     }
 
     pub(super) fn log<'a>(&mut self, expected: Option<&Text>, lines: impl Iterator<Item = &'a Line>) {
@@ -149,7 +149,7 @@ impl Wanted {
             Text::Is(expected) => expected == line,
             Text::Fits(fits) => fits.misfits(line).is_empty(),
         };
-        if !lines.iter().any(|line| fits(line)) {
+        if !lines.iter().any(fits) {
             self.failed(&format!("no line of its log is as expected; there are:\n{}", lines.join("\n")));
         }
     }
@@ -179,7 +179,7 @@ impl Wanted {
     }
 
     /// Parts are to be these, in this order.
-    fn parts(&mut self, what: &str, expected: &Parts, found: Vec<Value>) {
+    fn parts(&mut self, what: &str, expected: &Parts, found: &[Value]) {
         let expected: Vec<&Part> = match expected {
             Parts::Several(several) => several.iter().collect(),
             Parts::One(one) => vec![one],
@@ -303,7 +303,7 @@ mod tests {
 
     fn failures(expected: &str, found: &Value) -> Vec<Failure> {
         let mut wanted = Wanted::default();
-        wanted.parts("the reply", &parts(expected), items(found));
+        wanted.parts("the reply", &parts(expected), &items(found));
         wanted.failures
     }
 

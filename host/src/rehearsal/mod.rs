@@ -49,8 +49,8 @@ pub fn bot(component: &Path, case: &Case) -> Result<Arc<Bot>, String> {
     };
     let name = Some(stem).filter(|name| !name.is_empty()).filter(fits).unwrap_or("bot");
     let granted = case.grants.as_deref().unwrap_or(&GRANTS);
-    let (servers, words): (Vec<&Granted>, Vec<&Granted>) =
-        granted.iter().partition(|granted| **granted == Granted::Http);
+    let (servers, words): (Vec<Granted>, Vec<Granted>) =
+        granted.iter().copied().partition(|granted| *granted == Granted::Http);
     let grants = toml::Value::try_from(words).map_err(|error| error.to_string())?;
     let mut bot = toml::Table::new();
     bot.insert("plugin".into(), component.display().to_string().into());

@@ -74,8 +74,8 @@ struct Told {
 impl Scene {
     fn of(bot: &BotName, case: &Case) -> Result<Self, String> {
         let now = time("clock", case.clock.as_deref().unwrap_or(CLOCK))?;
-        let cause = cause(bot, case, now);
-        let room = match &cause {
+        let about = cause(bot, case, now);
+        let room = match &about {
             Cause::Message(event) => event.room.id,
             Cause::Timer(timer) => timer.room.id,
             Cause::Occurrence(occurrence) => occurrence.room.id,
@@ -84,7 +84,7 @@ impl Scene {
         let told = Told {
             now,
             http: case.http.clone().unwrap_or_default(),
-            history: history(bot, case, &cause, now)?,
+            history: history(bot, case, &about, now)?,
             posted: AtomicU64::new(POSTED),
         };
         let kept = Scratch::new().map_err(|error| error.to_string())?;
@@ -94,7 +94,7 @@ impl Scene {
                 kept.put(&scope, &entry).map_err(|error| error.to_string())?;
             }
         }
-        Ok(Self { cause, lane, kept: Arc::new(kept), told: Arc::new(told) })
+        Ok(Self { cause: about, lane, kept: Arc::new(kept), told: Arc::new(told) })
     }
 
     async fn play(&self, generation: &Generation, case: &Case) -> Ran {
@@ -275,10 +275,10 @@ fn tables<'a>(lane: &LaneKey, keys: &'a Keys) -> impl Iterator<Item = (KvScope, 
 // === What was said before ===
 
 /// The room's messages, oldest first, the one that the turn is about included.
-fn history(bot: &BotName, case: &Case, cause: &Cause, now: Timestamp) -> Result<Vec<Value>, String> {
+fn history(bot: &BotName, case: &Case, about: &Cause, now: Timestamp) -> Result<Vec<Value>, String> {
     let past = case.history.as_deref().unwrap_or_default();
     let mut people: Vec<String> = Vec::new();
-    let trigger = match cause {
+    let trigger = match about {
         Cause::Message(event) => Some(event),
         Cause::Timer(_) | Cause::Occurrence(_) => None,
     };
