@@ -21,7 +21,6 @@ mod tools;
 
 use std::{
     collections::HashSet,
-    pin::pin,
     sync::{Arc, Mutex},
 };
 
@@ -357,7 +356,7 @@ impl Turns {
                 let spare = self.spare(&request, spot, placeholder).await;
                 let over = CancellationToken::new();
                 let asked = async {
-                    let mut asked = pin!(self.agents.run(request, spare, stop.clone()));
+                    let mut asked = Box::pin(self.agents.run(request, spare, stop.clone()));
                     let report = tokio::select! {
                         report = &mut asked => report,
                         () = self.seen(begun, occasion, spot.target) => asked.await,

@@ -209,7 +209,7 @@ impl<Out: Write, Complaints: Write> Conversation<Out, Complaints> {
             Some(Keyword::Flood) => self.flood()?,
             Some(Keyword::Junk) => self.junk()?,
             Some(Keyword::Requests) => {
-                let line = self.lines.permission_request();
+                let line = Lines::permission_request();
                 for _ in 0..REQUESTS {
                     self.say(&line)?;
                 }

@@ -203,7 +203,7 @@ impl Lines {
     }
 
     /// May a tool be used?
-    pub(super) fn permission_request(&self) -> Value {
+    pub(super) fn permission_request() -> Value {
         json!({
             "type": "control_request",
             "request_id": Uuid::new_v4(),
