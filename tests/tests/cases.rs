@@ -35,7 +35,7 @@ async fn the_cases_of_the_sample_bots_pass() {
         let file = binary::repository().join("plugins").join(bot).join("cases.toml");
         let arguments = [component.to_str().unwrap(), "--cases", file.to_str().unwrap()];
         let (code, said) = test(Path::new("/"), &arguments).await;
-        assert!(said.contains(&format!("{cases} cases: {cases} passed, 0 failed")), "{said}");
+        assert!(said.contains(&format!("{cases} passed, 0 failed")), "{said}");
         assert_eq!(code, Some(0), "{said}");
     }
 }
@@ -59,7 +59,7 @@ async fn a_wrong_expectation_fails_with_a_diff_and_its_place() {
         "     you",
         "✗ it asks (",
         "it is to ask, and decides:",
-        "3 cases: 1 passed, 2 failed",
+        "1 passed, 2 failed",
     ] {
         let file = folder.path().join("cases.toml");
         let said = said.replace(file.to_str().unwrap(), "./cases.toml");
@@ -95,5 +95,6 @@ async fn a_case_whose_bot_can_t_be_loaded_says_why() {
     let folder = echo("[case.a]\nsettings = { volume = 11 }\nexpect.reply = 'hi'\n");
     let (code, said) = test(folder.path(), &["echo.wasm"]).await;
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("volume") && said.contains("1 cases: 0 passed, 1 failed"), "{said}");
+    assert!(said.contains("a key with the value 11 is not known"), "{said}");
+    assert!(said.contains("0 passed, 1 failed"), "{said}");
 }

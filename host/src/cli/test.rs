@@ -99,11 +99,7 @@ impl Test {
         if self.json {
             terminal::print(&serde_json::to_string_pretty(&told).into_diagnostic()?);
         } else {
-            terminal::print(&format!(
-                "{} cases: {} passed, {failed} failed",
-                told.len(),
-                told.len() - failed
-            ));
+            terminal::print(&format!("{} passed, {failed} failed", told.len() - failed));
         }
         if told.is_empty() {
             let filter = self.filter.unwrap_or_default();

@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use jsonschema::Validator;
+use jsonschema::{Validator, error::ValidationErrorKind};
 use serde_json::Value;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, oneshot},
@@ -234,7 +234,14 @@ fn pieces(value: &Value, byte: usize) -> usize {
 
 /// The problem and its place. The problem may quote what was checked.
 fn shortly(error: &jsonschema::ValidationError<'_>) -> String {
-    let (problem, place) = (error.to_string(), error.instance_path().to_string());
+    let place = error.instance_path().to_string();
+    let problem = match error.kind() {
+        // Of an object that has no properties. It is not told which key that is.
+        ValidationErrorKind::FalseSchema => {
+            format!("a key with the value {} is not known", error.instance())
+        }
+        _ => error.to_string(),
+    };
     let problem = bounded(&problem, PROBLEM_LIMIT);
     if place.is_empty() { problem.into_owned() } else { format!("{problem} at {}", bounded(&place, 100)) }
 }
