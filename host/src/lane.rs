@@ -8,6 +8,7 @@
 //! - A wake-up is never lost: a lane ends under the same lock under which [`Lanes::wake`] looks for it, and whoever
 //!   stores an event wakes its lane even if nobody waits for the answer any more.
 //! - A lease that is lost stops the turn at once: someone else runs the lane now.
+//! - A lane that another host holds is left to it. What that host leaves, is woken when the lease has expired.
 //! - A store that fails, a Campfire that can't be reached and a turn that panics keep the lane, with growing pauses,
 //!   and give its place to others meanwhile.
 //! - A full lane is told to the room once, until it has drained; what was refused is counted and logged.
@@ -370,7 +371,8 @@ impl Inner {
         let mut pause = PAUSES.0;
         loop {
             match self.work(&lane).await {
-                Ok(worked @ (Worked::Drained | Worked::Paused | Worked::Absent)) => {
+                // Who holds it finds whatever waits there; if that host dies, the lane is taken over some time.
+                Ok(worked @ (Worked::Drained | Worked::Paused | Worked::Absent | Worked::HeldElsewhere)) => {
                     if self.leave(&lane, matches!(worked, Worked::Drained)) {
                         return;
                     }
@@ -379,7 +381,6 @@ impl Inner {
                 }
                 Ok(Worked::Closing) => break,
                 Ok(Worked::Stuck) => tracing::info!("the lane pauses for {pause:?}"),
-                Ok(Worked::HeldElsewhere) => tracing::debug!("the lane is another host's"),
                 Err(StoreError::LeaseLost(_)) => tracing::warn!("the lane was taken over by another host"),
                 Err(error) => tracing::error!(%error, "the lane waits for the store"),
             }
@@ -436,12 +437,12 @@ impl Inner {
         };
         let mut held = Held { lane: self, lease, renewed: Instant::now() };
         loop {
-            let Some(place) = held.place().await? else { return Ok(Worked::Closing) };
+            let Some(place) = held.place().await? else { return held.give_back(Worked::Closing).await };
             if !self.turns.knows(&lane.bot) {
                 tracing::warn!(
                     "the bot is gone from bots.toml; what waits for it here is kept until it is back"
                 );
-                return Ok(Worked::Absent);
+                return held.give_back(Worked::Absent).await;
             }
             if let Some(begun) = self.store.begin(&held.lease, Timestamp::now()).await? {
                 let interrupt = self.runs(lane, begun.event);
@@ -449,7 +450,7 @@ impl Inner {
                 self.rests(lane);
                 match way? {
                     Way::Ended => {}
-                    Way::Stopped => return Ok(Worked::Closing),
+                    Way::Stopped => return held.give_back(Worked::Closing).await,
                     Way::Blocked => return Ok(Worked::Stuck),
                 }
             }
@@ -516,6 +517,12 @@ impl Held<'_> {
                 }
             }
         }
+    }
+
+    /// Lets the lease expire now: another host need not wait for what this one leaves.
+    async fn give_back(self, worked: Worked) -> Result<Worked, StoreError> {
+        self.lane.store.renew(vec![self.lease], Timestamp::now()).await?;
+        Ok(worked)
     }
 
     /// # Errors

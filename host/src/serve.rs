@@ -33,7 +33,7 @@ use crate::{
     playground::Playground,
     plugin::{LoadError, Loader, Roster, Seat},
     reload::{Reload, Reloader, Source},
-    store::{Horizon, SqliteStore, Store, StoreError, Swept},
+    store::{Horizon, RedisStore, SqliteStore, Store, StoreError, Swept},
     turn::Turns,
     webhook::{self, Door},
 };
@@ -45,6 +45,8 @@ const SWEEP_PAUSE: Duration = Duration::from_mins(1);
 pub(crate) const COMPILED: &str = "compiled";
 /// How long another process may have the store at the start: a host that is about to end, or an operator's command.
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
+/// How often it is looked for what hosts have left that share the store.
+const TAKE_OVER: Duration = Duration::from_secs(5);
 
 /// How long the first turns wait for what was missed before the start, which is older than what comes from now on.
 const MISSED_PATIENCE: Duration = Duration::from_secs(5);
@@ -119,8 +121,7 @@ impl Hearth {
         loader: impl FnOnce() -> Result<Loader, LoadError>,
     ) -> Result<Self, ServeError> {
         own_folder(&config.host.data_dir)?;
-        let StoreLocation::Sqlite(path) = &config.store;
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open_within(path, STORE_PATIENCE).await?);
+        let store = open(&config.store).await?;
         let operator = operator_socket(&config.host.data_dir);
         let agents = Arc::new(Runner::new(config.agent.clone(), config.host.data_dir.clone())?);
         let loader = loader().map_err(ServeError::Engine)?;
@@ -144,7 +145,7 @@ impl Hearth {
         );
         let lanes =
             Lanes::new(HostId::random(), Arc::clone(&store), turns, host.queue_limit, host.turns_in_flight);
-        let left = store.unfinished_lanes().await?;
+        let left = store.abandoned_lanes(Timestamp::now()).await?;
         if !left.is_empty() {
             tracing::info!(lanes = left.len(), "messages from before the start are waiting");
         }
@@ -274,7 +275,8 @@ impl Hearth {
                 takes: alarm::takes_timers,
             };
             let returned = wake_returned(&self.roster, &*self.store, &self.lanes);
-            tokio::join!(reload.watch(), alarm.run(), missed_read, returned);
+            let taken_over = take_over(&self.roster, &*self.store, &self.lanes);
+            tokio::join!(reload.watch(), alarm.run(), missed_read, returned, taken_over);
             std::future::pending().await
         });
         let turns_over = CancellationToken::new();
@@ -371,21 +373,49 @@ fn operator_socket(data_dir: &Path) -> Option<Socket> {
         .ok()
 }
 
+/// Wakes what another host has left that shared the store: it died, or it closed before it was through.
+async fn take_over(roster: &Roster, store: &dyn Store, lanes: &Lanes) {
+    loop {
+        tokio::time::sleep(TAKE_OVER).await;
+        match store.abandoned_lanes(Timestamp::now()).await {
+            Ok(left) => wake_known(roster, lanes, left),
+            Err(error) => tracing::warn!(%error, "it is not known what other hosts have left"),
+        }
+    }
+}
+
+/// Wakes these lanes, but for those of bots that are not in bots.toml.
+fn wake_known(roster: &Roster, lanes: &Lanes, waiting: Vec<LaneKey>) {
+    let is_there = |lane: &LaneKey| roster.bot(lane.bot.as_str()).is_some();
+    waiting.into_iter().filter(is_there).for_each(|lane| lanes.wake(lane));
+}
+
 /// Wakes what waits for bots that are back in bots.toml.
 async fn wake_returned(roster: &Roster, store: &dyn Store, lanes: &Lanes) {
     let mut changes = roster.changes();
     // The sender lives in the roster.
     while changes.changed().await.is_ok() {
         match store.unfinished_lanes().await {
-            Ok(waiting) => {
-                let is_there = |lane: &LaneKey| roster.bot(lane.bot.as_str()).is_some();
-                waiting.into_iter().filter(is_there).for_each(|lane| lanes.wake(lane));
-            }
+            Ok(waiting) => wake_known(roster, lanes, waiting),
             Err(error) => {
                 tracing::warn!(%error, "what waits for bots that are back could not be looked for yet");
                 tokio::time::sleep(STORE_PATIENCE).await;
                 changes.mark_changed();
             }
+        }
+    }
+}
+
+/// Opens the store. What the setup of a Redis may lose is logged.
+async fn open(location: &StoreLocation) -> Result<Arc<dyn Store>, StoreError> {
+    match location {
+        StoreLocation::Sqlite(path) => Ok(Arc::new(SqliteStore::open_within(path, STORE_PATIENCE).await?)),
+        StoreLocation::Redis(location) => {
+            let store = RedisStore::open(location).await?;
+            for concern in store.concerns().await? {
+                tracing::warn!(store = %location, "{concern}");
+            }
+            Ok(Arc::new(store))
         }
     }
 }

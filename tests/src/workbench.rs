@@ -52,7 +52,7 @@ impl Workbench {
         let (name, bot) = stage.config.bots.first_key_value().expect("there is one bot");
         let generation = loader.load(bot, 1).await?;
 
-        let StoreLocation::Sqlite(path) = &stage.config.store;
+        let StoreLocation::Sqlite(path) = &stage.config.store else { panic!("a stage's store is a file") };
         std::fs::create_dir_all(&stage.config.host.data_dir).expect("the folder is writable");
         let store = SqliteStore::open(path).expect("the store opens");
         let client = Client::new(Duration::from_secs(5)).expect("a client");

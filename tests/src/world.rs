@@ -4,7 +4,7 @@
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use hearth::{
-    config::{Config, Salvage},
+    config::{Config, Salvage, StoreLocation},
     id::{BotName, LaneKey, RoomId, UserId},
     lane::Lanes,
     playground::{Message, Options, Playground},
@@ -285,7 +285,7 @@ impl World {
     /// The store of a host that does not run.
     pub async fn store(&self) -> SqliteStore {
         assert!(self.host.is_none(), "the host runs, and its store is its own");
-        let hearth::config::StoreLocation::Sqlite(path) = &self.config.store;
+        let StoreLocation::Sqlite(path) = &self.config.store else { panic!("a stage's store is a file") };
         SqliteStore::open_within(path, PATIENCE).await.expect("the store opens")
     }
 

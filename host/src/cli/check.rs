@@ -1,5 +1,6 @@
-//! `hearth check`: the configuration, the secrets, the plugins and the agent. Nothing is answered and nothing is sent:
-//! plugins are loaded, which asks them for their descriptions and tools, and the agent is asked for its version.
+//! `hearth check`: the configuration, the secrets, the plugins, the agent, and a store in Redis. Nothing is answered and
+//! nothing is sent: plugins are loaded, which asks them for their descriptions and tools, the agent is asked for its version,
+//! and Redis for its setup.
 
 use std::process::ExitCode;
 
@@ -10,9 +11,10 @@ use super::terminal;
 use crate::{
     agent::{AgentError, CliVersion, Runner},
     causes::with_causes,
-    config::{Bot, Config},
+    config::{Bot, Config, StoreLocation},
     plugin::Loader,
     stage::webhook_url,
+    store::RedisStore,
 };
 
 /// Checks configuration, secrets, plugins and agent; says what each bot's webhook URL is.
@@ -43,6 +45,7 @@ pub(super) async fn check(config: Config, show_secrets: bool) -> Result<ExitCode
         Ok(version) => good(&format!("the agent is the claude CLI {version}")),
         Err(error) => findings.bad(&with_causes(&error)),
     }
+    store(&config.store, &mut findings).await;
     if let Some(advice) = credentials(&config) {
         note(advice);
     }
@@ -66,6 +69,24 @@ fn listed<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> String {
 async fn agent(config: &Config) -> Result<CliVersion, AgentError> {
     let runner = Runner::new(config.agent.clone(), config.host.data_dir.clone())?;
     runner.version().await
+}
+
+/// Whether a store that is elsewhere can be reached, and what of its setup may lose something.
+async fn store(location: &StoreLocation, findings: &mut Findings) {
+    let StoreLocation::Redis(location) = location else { return };
+    let concerns = match RedisStore::open(location).await {
+        Ok(store) => store.concerns().await,
+        Err(error) => Err(error),
+    };
+    match concerns {
+        Ok(concerns) => {
+            good(&format!("the store at {location} takes what it is given"));
+            for concern in concerns {
+                note(&concern);
+            }
+        }
+        Err(error) => findings.bad(&error.to_string()),
+    }
 }
 
 /// What to do if the real CLI would start without credentials.

@@ -1,5 +1,5 @@
 //! Where an operator's command asks: the running host, through its socket, or, if none runs, the store itself, by the same
-//! routes. Neither needs the deployment's secrets.
+//! routes. Neither needs the deployment's secrets, but for the password of a store in Redis.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,7 +16,7 @@ use super::terminal;
 use crate::{
     config::{Place, StoreLocation},
     operator::{self, Operator, Refusal},
-    store::{SqliteStore, Store, StoreError},
+    store::{RedisStore, SqliteStore, Store, StoreError},
 };
 
 /// How long the store may be with another process that can't be asked: a host that starts or ends, another command.
@@ -46,13 +46,22 @@ impl Desk {
             {
                 return read(&answer);
             }
-            let StoreLocation::Sqlite(store) = self.existing_store()?;
-            match SqliteStore::open(store) {
-                Ok(store) => {
+            let opened = match self.existing_store()? {
+                StoreLocation::Sqlite(path) => SqliteStore::open(&path).map(|store| {
+                    let store: Arc<dyn Store> = Arc::new(store);
+                    (store, "No host runs now; this holds for the next one.")
+                }),
+                StoreLocation::Redis(location) => RedisStore::open(&location).await.map(|store| {
+                    let store: Arc<dyn Store> = Arc::new(store);
+                    (store, "No host runs here; this holds for those that share the store, within seconds.")
+                }),
+            };
+            match opened {
+                Ok((store, holds)) => {
                     let answer = self.serve_once(store, request(&method, path, query)?).await?;
                     let answer = read(&answer)?;
                     if method != Method::GET {
-                        terminal::note("No host runs now; this holds for the next one.");
+                        terminal::note(holds);
                     }
                     return Ok(answer);
                 }
@@ -71,26 +80,24 @@ impl Desk {
         }
     }
 
-    /// The store, if there is one: asking must not make it.
-    pub(super) fn existing_store(&self) -> Result<&StoreLocation, Report> {
-        let StoreLocation::Sqlite(path) = &self.place.store;
-        if path.exists() {
-            return Ok(&self.place.store);
+    /// The store. If it is a file, then only if there is one: asking must not make it.
+    pub(super) fn existing_store(&self) -> Result<StoreLocation, Report> {
+        match self.place.store()? {
+            StoreLocation::Sqlite(path) if !path.exists() => Err(miette!(
+                help = "name the configuration with `--config`, or start its host once; the playground's store is asked for with `--playground`",
+                "there is no store at {}",
+                path.display()
+            )),
+            store => Ok(store),
         }
-        Err(miette!(
-            help = "name the configuration with `--config`, or start its host once; the playground's store is asked for with `--playground`",
-            "there is no store at {}",
-            path.display()
-        ))
     }
 
     /// Answers one request as a host would.
     async fn serve_once(
         &self,
-        store: SqliteStore,
+        store: Arc<dyn Store>,
         request: Request<Full<Bytes>>,
     ) -> Result<(StatusCode, Bytes), Report> {
-        let store: Arc<dyn Store> = Arc::new(store);
         let names: Vec<_> = self.place.bots.iter().cloned().collect();
         let operator =
             Operator { store: Arc::clone(&store), running: None, bots: Arc::new(move || names.clone()) };

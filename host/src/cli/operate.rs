@@ -202,7 +202,15 @@ impl Operate {
             }
             Self::Backup { file, ways } => {
                 let desk = ways.desk(config)?;
-                let StoreLocation::Sqlite(store) = desk.existing_store()?.clone();
+                let store = match desk.existing_store()? {
+                    StoreLocation::Sqlite(store) => store,
+                    StoreLocation::Redis(location) => {
+                        return Err(miette!(
+                            help = "have Redis write its data with BGSAVE and copy the file that it writes (`dump.rdb`), or copy its append-only files as its manual says",
+                            "the store is {location}, which Redis itself backs up"
+                        ));
+                    }
+                };
                 let file = std::path::absolute(file).into_diagnostic()?;
                 let copied = tokio::task::spawn_blocking(move || back_up(&store, &file)).await;
                 let backup = copied.into_diagnostic()?.into_diagnostic()?;
@@ -355,7 +363,8 @@ impl Ways {
     pub(super) fn desk(&self, config: &Path) -> Result<Desk, Report> {
         let mut place = Place::load(config)?;
         if self.playground {
-            (place.data_dir, place.store) = stage::below(&place.data_dir, stage::PLAYGROUND);
+            let (data_dir, store) = stage::below(&place.data_dir, stage::PLAYGROUND);
+            (place.data_dir, place.store) = (data_dir, Some(store));
         }
         Ok(Desk { place })
     }

@@ -6,19 +6,19 @@ use std::{
     net::SocketAddr,
     num::NonZero,
     ops::{Range, RangeInclusive},
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::Duration,
 };
 
 use url::Url;
 
 use super::{
-    Admin, Agent, Campfire, Deadlines, Host, Sandbox, StoreLocation, Warm,
+    Admin, Agent, Campfire, Deadlines, Host, Sandbox, Warm,
     mistake::Mistake,
     problem::Findings,
     raw::{
-        self, Command, DurationText, Located, RawAgent, RawCampfire, RawDeadlines, RawHost, RawStore,
-        RawWarm, SandboxKind, Size,
+        self, Command, DurationText, Located, RawAgent, RawCampfire, RawDeadlines, RawHost, RawWarm,
+        SandboxKind, Size,
     },
     secret::{Surroundings, is_unguessable, is_variable_name},
     units,
@@ -97,18 +97,6 @@ impl Checks<'_> {
         let url = raw.url.as_ref().map(|url| self.base_url("url", url)).transpose();
         let timeout = self.duration("timeout", &raw.timeout, raw::STEP);
         Ok(Campfire { url: url?, timeout: timeout? })
-    }
-
-    pub(super) fn store(&mut self, raw: &RawStore, data_dir: Checked<&Path>) -> Checked<StoreLocation> {
-        let path = raw.url.get().strip_prefix("sqlite:");
-        // SQLite's own `:memory:` and query syntax would be taken for a file's name here.
-        let Some(path) =
-            path.filter(|path| !path.is_empty() && !path.starts_with("//") && !path.contains([':', '?']))
-        else {
-            self.findings.add(raw.url.span(), Mistake::Store);
-            return Err(Reported);
-        };
-        Ok(StoreLocation::Sqlite(data_dir?.join(path)))
     }
 
     pub(super) fn agent(&mut self, raw: &RawAgent) -> Checked<Agent> {

@@ -132,6 +132,12 @@ pub enum Mistake {
     /// A store that this Hearth does not know.
     #[error("`url` names a store that Hearth does not have")]
     Store,
+    /// A store that can't be had in this way.
+    #[error("`url` {fault}")]
+    StoreUrl {
+        /// "names no host".
+        fault: &'static str,
+    },
     /// Nothing where something must be.
     #[error("`{key}` is empty")]
     Empty {
@@ -369,7 +375,8 @@ impl Mistake {
             Self::Url { .. } | Self::BaseUrl { .. } => {
                 "write an address like \"https://campfire.example.com\", with a port or a path if it has one".into()
             }
-            Self::Store => "write \"sqlite:<path>\", like \"sqlite:hearth.db\"".into(),
+            Self::Store => "write \"sqlite:<path>\", like \"sqlite:hearth.db\", or \"redis://<host>\"".into(),
+            Self::StoreUrl { .. } => "write \"redis://<host>\", or \"rediss://<user>@<host>:<port>/<database>?prefix=<prefix>\" with password = \"${VARIABLE}\" below it".into(),
             Self::Empty { key } => format!("give `{key}` a value, or leave it out"),
             Self::Long { limit, .. } => format!("shorten it to at most {limit}"),
             Self::VariableName { .. } => "use letters, digits and underscores, and no digit in front; the value is set where Hearth is started".into(),

@@ -23,6 +23,7 @@ mod read;
 mod same;
 mod secret;
 mod shape;
+mod store;
 #[cfg(test)]
 mod tests;
 mod units;
@@ -54,6 +55,7 @@ pub use self::{
     place::Place,
     problem::{Problem, Problems},
     shape::schema,
+    store::{RedisLocation, StoreLocation},
 };
 use crate::id::{BotName, RoomId};
 
@@ -140,13 +142,6 @@ pub struct Campfire {
     pub url: Option<Url>,
     /// `timeout`: how long one request may take. Default 20 s, 1 ms to 24 h.
     pub timeout: Duration,
-}
-
-/// `[store]`, from `url`. Default `sqlite:hearth.db`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StoreLocation {
-    /// `sqlite:<path>`, relative to the data folder. The path is absolute here.
-    Sqlite(PathBuf),
 }
 
 /// `[agent]`
@@ -416,7 +411,7 @@ impl Config {
             ("[host] inbox-retention", host.inbox_retention != new.host.inbox_retention),
             ("[host] journal-retention", host.journal_retention != new.host.journal_retention),
             ("[campfire] timeout", self.campfire.timeout != new.campfire.timeout),
-            ("[store] url", self.store != new.store),
+            ("[store]", self.store != new.store),
             ("[agent] command", agent.command != new.agent.command),
             ("[agent] wrapper", agent.wrapper != new.agent.wrapper),
             ("[agent] nice", agent.nice != new.agent.nice),

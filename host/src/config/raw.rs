@@ -216,14 +216,19 @@ impl Default for RawCampfire {
 #[derive(Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub(super) struct RawStore {
-    /// `sqlite:<path>`; a relative path starts at the data folder.
-    #[schemars(regex(pattern = "^sqlite:."))]
+    /// `sqlite:<path>`; a relative path starts at the data folder. Or a Redis 7 or Valkey:
+    /// `redis://<user>@<host>:<port>/<database>?prefix=<prefix>`, or `rediss://…` over TLS.
+    #[schemars(regex(pattern = "^(sqlite:.|rediss?://.|file:.|\\$\\{)"))]
     pub(super) url: Located<String>,
+    /// The password of the Redis user. In the file itself, `${VARIABLE}`, or `file:<path>`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["${REDIS_PASSWORD}", "file:secrets/redis-password"]))]
+    pub(super) password: Option<Located<String>>,
 }
 
 impl Default for RawStore {
     fn default() -> Self {
-        Self { url: "sqlite:hearth.db".into() }
+        Self { url: "sqlite:hearth.db".into(), password: None }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Admin, Bot, HttpHost};
+use super::{Admin, Bot, HttpHost, RedisLocation};
 
 impl PartialEq for Bot {
     fn eq(&self, other: &Self) -> bool {
@@ -64,6 +64,21 @@ impl PartialEq for Admin {
         *listen == other.listen && exposed(token.as_ref()) == exposed(other.token.as_ref())
     }
 }
+
+impl PartialEq for RedisLocation {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { host, port, tls, database, prefix, user, password } = self;
+        *host == other.host
+            && *port == other.port
+            && *tls == other.tls
+            && *database == other.database
+            && *prefix == other.prefix
+            && *user == other.user
+            && exposed(password.as_ref()) == exposed(other.password.as_ref())
+    }
+}
+
+impl Eq for RedisLocation {}
 
 impl PartialEq for HttpHost {
     fn eq(&self, other: &Self) -> bool {

@@ -11,6 +11,7 @@ use std::path::Path;
 
 use miette::{GraphicalReportHandler, GraphicalTheme};
 use proptest::prelude::*;
+use secrecy::ExposeSecret;
 
 use super::*;
 
@@ -312,4 +313,44 @@ proptest! {
             bots.iter().enumerate().map(|(n, kind)| format!("[bots.b{n}]\n{}\n", mistakes[*kind])).collect();
         prop_assert_eq!(problems(&tables.concat()).len(), bots.len());
     }
+}
+
+#[test]
+fn a_store_in_redis_has_its_password_from_where_secrets_are() {
+    let toml = "[store]\nurl = 'rediss://ann@redis.example:7000/3?prefix=two'\npassword = '${REDIS_PASSWORD}'\n[bots.echo]\nplugin = 'echo'";
+    let known = |name: &str| (name == "REDIS_PASSWORD").then(|| "correct horse".to_owned());
+    let config = parse_with(toml, &known).unwrap();
+    let StoreLocation::Redis(location) = &config.store else { panic!("{:?}", config.store) };
+    assert_eq!(location.to_string(), "rediss://redis.example:7000/3?prefix=two");
+    assert_eq!(location.password.as_ref().unwrap().expose_secret(), "correct horse");
+    assert!(!format!("{config:?}").contains("correct horse"));
+    let changed = parse_with(toml, &|_| Some("another".to_owned())).unwrap();
+    assert_eq!(config.needs_restart(&changed), ["[store]"]);
+
+    let whole = toml.replace("password = '${REDIS_PASSWORD}'\n", "");
+    let whole = whole.replace("'rediss://ann@redis.example:7000/3?prefix=two'", "'${REDIS_URL}'");
+    let config = parse_with(&whole, &|_| Some("redis://ann:p%40ss@redis.example".to_owned())).unwrap();
+    let StoreLocation::Redis(location) = &config.store else { panic!("{:?}", config.store) };
+    assert_eq!(location.password.as_ref().unwrap().expose_secret(), "p@ss");
+
+    let without = parse_with(toml, &|_| None).unwrap_err();
+    assert!(format!("{without:#}").contains("`REDIS_PASSWORD`"), "{without:#}");
+    let twice = parse_with(&toml.replace("ann@", "ann:p@"), &known).unwrap_err();
+    assert!(format!("{twice:#}").contains("there is `password` too"), "{twice:#}");
+    let of_a_file = parse("[store]\npassword = 'x'\n[bots.echo]\nplugin = 'echo'").unwrap_err();
+    assert!(format!("{of_a_file:#}").contains("is a file"), "{of_a_file:#}");
+}
+
+#[test]
+fn a_place_is_known_without_the_secret_that_its_store_takes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bots.toml");
+    let toml = "[store]\nurl = 'redis://localhost'\npassword = '${HEARTH_TEST_NEVER_SET}'\n[bots.echo]\nplugin = 'echo'";
+    std::fs::write(&path, toml).unwrap();
+    let place = Place::load(&path).unwrap();
+    assert_eq!(place.data_dir, folder.path().join(".hearth"));
+    let unknown = place.store().unwrap_err();
+    assert!(format!("{unknown:#}").contains("`HEARTH_TEST_NEVER_SET`"), "{unknown:#}");
+    std::fs::write(&path, toml.replace("${HEARTH_TEST_NEVER_SET}", "literal")).unwrap();
+    assert!(matches!(place.store().unwrap(), StoreLocation::Redis(_)));
 }

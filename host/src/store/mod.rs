@@ -1,7 +1,7 @@
 //! What must outlive a process: the inbox, the lanes' leases, sessions, the outbox, the journal, timers and the plugins' kv.
 //!
 //! Invariants, for every implementation:
-//! - `accept` returns only once the event is on stable storage; what it took is handed out by `begin` until `finish`.
+//! - `accept` returns only once the event is on stable storage (as far as a Redis is set up to, see [`RedisStore`]); what it took is handed out by `begin` until `finish`.
 //! - A lane has one holder at a time. Every write that changes a lane carries its [`Lease`]; one whose fencing token
 //!   is no longer current changes nothing and fails with [`StoreError::LeaseLost`].
 //! - Events of a lane are handed out in the order they were accepted.
@@ -61,6 +61,8 @@ mod conformance;
 mod insight;
 mod kept;
 mod oversight;
+mod redis;
+mod rules;
 mod sqlite;
 mod timer;
 
@@ -73,6 +75,7 @@ pub use self::{
     insight::{Hour, Insight, Queue, SEARCH_BYTES, Spending, TurnQuery},
     kept::Kept,
     oversight::{Conversation, FailedEvent, Forgotten, LISTED, Oversight, Pause, Retried, Retry, Scope},
+    redis::RedisStore,
     sqlite::{Backup, Scratch, SqliteStore, back_up},
     timer::{CronKey, Due, Fired, TIMERS_PER_BOT, TIMERS_PER_ROOM, Timer},
 };
@@ -431,6 +434,9 @@ pub const TOOL_CALL_ROWS: u32 = 1_000;
 /// each other are no nuisance, and a bot that speaks by the clock must not use the budget up over days.
 pub const CHAIN_PAUSE: Duration = Duration::from_hours(1);
 
+/// For how many days it is known what a bot's agent has cost.
+const SPENDING_DAYS: i64 = 400;
+
 /// How long a delivery counts as a duplicate of an equal one.
 pub const DUPLICATE_WINDOW: Duration = Duration::from_hours(24);
 
@@ -458,6 +464,9 @@ pub trait Store: Insight + Oversight + Kept + Send + Sync + 'static {
 
     /// The lanes that have unfinished events and are not paused, oldest event first.
     async fn unfinished_lanes(&self) -> Result<Vec<LaneKey>, StoreError>;
+
+    /// Those of them that nobody holds at `now`, since whoever did has died, or has given them back.
+    async fn abandoned_lanes(&self, now: Timestamp) -> Result<Vec<LaneKey>, StoreError>;
 
     /// Ends unfinished events of all bots but these that were received before `before`, as failed; answers how many.
     async fn give_up(&self, bots: &[BotName], before: Timestamp, now: Timestamp) -> Result<u64, StoreError>;

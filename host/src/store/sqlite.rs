@@ -198,6 +198,10 @@ impl Store for SqliteStore {
         self.read(inbox::unfinished_lanes).await
     }
 
+    async fn abandoned_lanes(&self, now: Timestamp) -> Result<Vec<LaneKey>, StoreError> {
+        self.read(move |c| inbox::abandoned_lanes(c, now)).await
+    }
+
     async fn give_up(&self, bots: &[BotName], before: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
         let bots = bots.to_vec();
         self.write(Flush::Never, move |c| inbox::give_up(c, &bots, before, now)).await

@@ -118,7 +118,7 @@ data-dir = ""
 url = "campfire.example.com"
 timeout = "0s"
 [store]
-url = "redis://localhost"
+url = "http://localhost"
 [agent]
 command = "claude --verbose"
 environment = ["A=B"]

@@ -116,6 +116,21 @@ pub(in crate::store) async fn lanes_with_unfinished_events_are_listed_oldest_fir
     assert_eq!(store.unfinished_lanes().await.unwrap(), expected);
 }
 
+pub(in crate::store) async fn lanes_that_nobody_holds_are_found(store: &dyn Store) {
+    for room in 1..=4 {
+        accept(store, &message_in(lane("a", room), room)).await;
+    }
+    let (host, rooms) =
+        (HostId::random(), |rooms: &[u64]| -> Vec<_> { rooms.iter().map(|room| lane("a", *room)).collect() });
+    let given_back = store.lease(&lane("a", 1), host, NOW, at(60)).await.unwrap().unwrap();
+    store.lease(&lane("a", 2), host, NOW, at(30)).await.unwrap();
+    store.pause(&crate::store::Scope { bot: "a".into(), room: Some(RoomId(3)) }, NOW).await.unwrap();
+    assert_eq!(store.abandoned_lanes(at(29)).await.unwrap(), rooms(&[4]));
+    assert_eq!(store.abandoned_lanes(at(30)).await.unwrap(), rooms(&[2, 4]), "its lease has expired");
+    store.renew(vec![given_back], at(10)).await.unwrap();
+    assert_eq!(store.abandoned_lanes(at(10)).await.unwrap(), rooms(&[1, 4]), "it was given back early");
+}
+
 pub(in crate::store) async fn ids_of_any_size_come_back_unchanged(store: &dyn Store) {
     let lane = lane("a", u64::MAX);
     accept(store, &message_in(lane.clone(), u64::MAX)).await;

@@ -35,6 +35,7 @@ macro_rules! conformance {
                 a_delivery_that_differs_is_no_duplicate
                 a_full_lane_refuses_and_takes_the_same_delivery_once_there_is_room
                 lanes_with_unfinished_events_are_listed_oldest_first
+                lanes_that_nobody_holds_are_found
                 ids_of_any_size_come_back_unchanged
                 what_waits_too_long_for_a_bot_that_is_gone_is_given_up
                 who_asks_a_lane_to_stop_stops_its_oldest_event_once

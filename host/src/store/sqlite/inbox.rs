@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
 use super::{
-    super::{DUPLICATE_WINDOW, Source},
+    super::{DUPLICATE_WINDOW, Source, rules},
     Acceptance, Begun, End, JournalRow, Lease, NewEvent, SessionChange, Stopping, StoreError, chain, journal,
     lanes, outbox, pauses, rooms, sessions,
 };
@@ -155,6 +155,19 @@ pub(super) fn unfinished_lanes(connection: &Connection) -> Result<Vec<LaneKey>, 
     Ok(lanes.collect::<Result<_, _>>()?)
 }
 
+/// See [`Store::abandoned_lanes`](super::Store::abandoned_lanes).
+pub(super) fn abandoned_lanes(connection: &Connection, now: Timestamp) -> Result<Vec<LaneKey>, StoreError> {
+    let mut held =
+        connection.prepare_cached("SELECT 1 FROM lane WHERE bot = ?1 AND room = ?2 AND expires_at > ?3")?;
+    let mut abandoned = Vec::new();
+    for lane in unfinished_lanes(connection)? {
+        if !held.exists(params![lane.bot.as_str(), lane.room.0.cast_signed(), now.0])? {
+            abandoned.push(lane);
+        }
+    }
+    Ok(abandoned)
+}
+
 /// See [`Store::give_up`](super::Store::give_up).
 pub(super) fn give_up(
     connection: &Connection,
@@ -201,7 +214,7 @@ pub(super) fn begin(
         received_at: Timestamp(row.get(5)?),
         session: sessions::of_lane(connection, lane, now)?,
         parts: outbox::parts(connection, sequence)?,
-        verdict: verdict.map(|verdict| end(&verdict)),
+        verdict: verdict.map(|verdict| rules::end(&verdict)),
         note: row.get(7)?,
         stopped: row.get(8)?,
         details: row.get(10)?,
@@ -248,12 +261,12 @@ pub(super) fn finish(
 ) -> Result<(), StoreError> {
     let sequence = running(connection, lease, event)?;
     if end == End::Done && outbox::has_unsettled(connection, sequence)? {
-        return Err(StoreError::OutOfStep { event, problem: "a part of its answer is not settled" });
+        return Err(StoreError::OutOfStep { event, problem: rules::step::UNSETTLED });
     }
     // Never before it was received: the time it may be swept depends on it, and duplicates are recognised until then.
     connection
         .prepare_cached("UPDATE event SET state = ?2, ended_at = max(?3, received_at) WHERE sequence = ?1")?
-        .execute(params![sequence, word(end), row.ended_at.0])?;
+        .execute(params![sequence, rules::word(end), row.ended_at.0])?;
     sessions::change_after_turn(connection, &lease.lane, session)?;
     journal::insert(connection, row, trace)
 }
@@ -270,20 +283,7 @@ pub(super) fn running(connection: &Connection, lease: &Lease, event: EventId) ->
             row.get(0)
         })
         .optional()?
-        .ok_or(StoreError::OutOfStep { event, problem: "it is not running in this lane" })
-}
-
-/// How an end is stored.
-pub(super) fn word(end: End) -> &'static str {
-    match end {
-        End::Done => "done",
-        End::Failed => "failed",
-    }
-}
-
-/// The end that is stored as this; the schema allows no third.
-pub(super) fn end(word: &str) -> End {
-    if word == "done" { End::Done } else { End::Failed }
+        .ok_or(StoreError::OutOfStep { event, problem: rules::step::NOT_RUNNING })
 }
 
 /// Whether the lane has anything to do.

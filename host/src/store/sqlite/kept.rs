@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 
 use super::{
-    super::{Kept, Timer},
+    super::{Kept, Timer, rules},
     Flush, KvEntry, KvExpect, KvScope, SqliteStore, StoreError, kv, migration, timers,
 };
 use crate::id::{LaneKey, Timestamp};
@@ -94,7 +94,7 @@ impl<R: Rows> Kept for R {
         value: Vec<u8>,
         expect: KvExpect,
     ) -> Result<u64, StoreError> {
-        kv::check_size(key, &value)?;
+        rules::check_kv_size(key, &value)?;
         let (scope, key) = (scope.clone(), key.to_owned());
         self.writing(move |c| kv::set(c, &scope, &key, &value, expect)).await
     }

@@ -6,7 +6,7 @@ use rusqlite::{
 };
 
 use super::{
-    super::{KV_BYTES_PER_BOT, KV_KEY_BYTES, KV_KEYS_PER_BOT, KV_VALUE_BYTES},
+    super::{KV_BYTES_PER_BOT, KV_KEYS_PER_BOT, rules},
     KvEntry, KvExpect, KvScope, StoreError, counter,
 };
 
@@ -105,23 +105,6 @@ pub(super) fn list(
     Ok(entries.collect::<Result<_, _>>()?)
 }
 
-/// Fails if key or value are too long.
-pub(super) fn check_size(key: &str, value: &[u8]) -> Result<(), StoreError> {
-    if key.len() > KV_KEY_BYTES {
-        return Err(StoreError::Quota(format!(
-            "a key may have {KV_KEY_BYTES} bytes, this one has {}",
-            key.len()
-        )));
-    }
-    if value.len() > KV_VALUE_BYTES {
-        return Err(StoreError::Quota(format!(
-            "a value may have {KV_VALUE_BYTES} bytes, this one has {}",
-            value.len()
-        )));
-    }
-    Ok(())
-}
-
 /// What is known of an entry without its value.
 struct Found {
     version: u64,
@@ -174,12 +157,10 @@ fn take_room(
         bytes: usage.bytes.saturating_sub(old_bytes) + bytes,
     };
     if old.is_none() && after.keys > KV_KEYS_PER_BOT {
-        return Err(StoreError::Quota(format!("a bot may have {KV_KEYS_PER_BOT} keys; delete some first")));
+        return Err(rules::too_many_keys());
     }
     if bytes > old_bytes && after.bytes > KV_BYTES_PER_BOT {
-        return Err(StoreError::Quota(format!(
-            "a bot may keep {KV_BYTES_PER_BOT} bytes, keys and values together; delete some first"
-        )));
+        return Err(rules::too_many_bytes());
     }
     set_usage(connection, scope, &after)
 }

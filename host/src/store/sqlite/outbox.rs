@@ -2,7 +2,10 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{super::OutboxPart, End, Lease, PartState, SessionChange, StoreError, inbox, sessions};
+use super::{
+    super::{OutboxPart, rules},
+    End, Lease, PartState, SessionChange, StoreError, inbox, sessions,
+};
 use crate::id::{EventId, LaneKey, MessageId};
 
 /// See [`Store::record_parts`](super::Store::record_parts).
@@ -21,7 +24,7 @@ pub(super) fn record(
         return if recorded.iter().map(|part| &part.content).eq(contents) {
             Ok(())
         } else {
-            Err(StoreError::OutOfStep { event, problem: "another answer was recorded for it" })
+            Err(StoreError::OutOfStep { event, problem: rules::step::OTHER_ANSWER })
         };
     }
     let mut insert =
@@ -31,7 +34,7 @@ pub(super) fn record(
     }
     connection
         .prepare_cached("UPDATE event SET verdict = ?2, details = ?3, note = NULL WHERE sequence = ?1")?
-        .execute(params![sequence, inbox::word(verdict), details])?;
+        .execute(params![sequence, rules::word(verdict), details])?;
     sessions::change(connection, &lease.lane, session)
 }
 
@@ -50,15 +53,15 @@ pub(super) fn mark(
         )?
         .exists(params![sequence, index])?;
     if is_early {
-        return Err(StoreError::OutOfStep { event, problem: "a part before this one is not settled" });
+        return Err(StoreError::OutOfStep { event, problem: rules::step::EARLY });
     }
     let known = connection
         .prepare_cached("SELECT state, message FROM part WHERE event = ?1 AND position = ?2")?
         .query_row(params![sequence, index], |row| read_state(row, 0))
         .optional()?
-        .ok_or(StoreError::OutOfStep { event, problem: "it has no such part" })?;
+        .ok_or(StoreError::OutOfStep { event, problem: rules::step::NO_PART })?;
     if !may_become(known, state) {
-        return Err(StoreError::OutOfStep { event, problem: "the part is past this state" });
+        return Err(StoreError::OutOfStep { event, problem: rules::step::PAST });
     }
     if let PartState::Posted(Some(message)) = state {
         connection

@@ -4,8 +4,11 @@ use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
 use super::{
-    super::{FailedEvent, LISTED, OutboxPart, Retried, Retry},
-    End, PartState, StoreError, inbox, journal, lanes, outbox,
+    super::{
+        FailedEvent, LISTED, PartState, Retried, Retry,
+        rules::{self, Plan},
+    },
+    StoreError, inbox, journal, lanes, outbox,
 };
 use crate::id::{BotName, EventId, LaneKey, Timestamp};
 
@@ -37,20 +40,14 @@ pub(super) fn failed(
             kind: row.get(9)?,
             received_at: Timestamp(row.get(5)?),
             ended_at: Timestamp(row.get(6)?),
-            end: inbox::end(&state),
+            end: rules::end(&state),
             attempts: row.get(8)?,
             posted: 0,
             uncertain: 0,
             failed: 0,
             row: journal::of_event(connection, event)?,
         };
-        for part in settled(outbox::parts(connection, row.get(0)?)?) {
-            match part.state {
-                PartState::Posted(_) => found.posted += 1,
-                PartState::Uncertain => found.uncertain += 1,
-                PartState::Planned | PartState::Unsent | PartState::Failed => found.failed += 1,
-            }
-        }
+        [found.posted, found.uncertain, found.failed] = rules::tally(states(connection, row.get(0)?)?);
         failed.push(found);
     }
     Ok(failed)
@@ -65,16 +62,10 @@ pub(super) fn retry(connection: &Connection, event: EventId, anyway: bool) -> Re
             Ok((row.get(0)?, lanes::read(row, 1)?, row.get(3)?, row.get(4)?))
         })
         .optional()?
-        .ok_or(refused("there is no such event, or none any more"))?;
-    let ended = match state.as_str() {
-        "done" => End::Done,
-        "failed" => End::Failed,
-        "refused" => return Err(refused("its lane was full, and it was never taken")),
-        _ => return Err(refused("it has not ended yet")),
-    };
-    let verdict = verdict.map(|verdict| inbox::end(&verdict));
-    let parts = outbox::parts(connection, sequence)?;
-    let plan = plan(ended, verdict, parts, anyway).map_err(refused)?;
+        .ok_or(refused(rules::step::UNKNOWN))?;
+    let verdict = verdict.map(|verdict| rules::end(&verdict));
+    let parts = states(connection, sequence)?;
+    let plan = rules::plan(&state, verdict, parts, anyway).map_err(refused)?;
 
     // The queue's order is that of the sequence, so the end of the lane is a new number.
     connection.execute_batch("PRAGMA defer_foreign_keys = ON")?;
@@ -94,8 +85,8 @@ pub(super) fn retry(connection: &Connection, event: EventId, anyway: bool) -> Re
             Retry::Anew
         }
         Plan::Post(parts) => {
-            for part in parts {
-                outbox::set(connection, last, part.index, part.state)?;
+            for (index, state) in (0..).zip(parts) {
+                outbox::set(connection, last, index, state)?;
             }
             Retry::Posting
         }
@@ -103,52 +94,6 @@ pub(super) fn retry(connection: &Connection, event: EventId, anyway: bool) -> Re
     Ok(Retried { lane, retry })
 }
 
-/// What a retry does.
-#[derive(Debug, PartialEq, Eq)]
-enum Plan {
-    /// Drops what was recorded: it was no answer.
-    Anew,
-    /// Sends what is unsent among these.
-    Post(Vec<OutboxPart>),
-}
-
-/// What a retry can do, if anything. An event without a verdict is of a time when none was recorded: what of it could
-/// not be sent is taken for an answer, and what is in the room for a sentence about the failure.
-fn plan(
-    ended: End,
-    verdict: Option<End>,
-    parts: Vec<OutboxPart>,
-    anyway: bool,
-) -> Result<Plan, &'static str> {
-    let mut parts = settled(parts);
-    for part in &mut parts {
-        if part.state == PartState::Failed || (anyway && part.state == PartState::Uncertain) {
-            part.state = PartState::Unsent;
-        }
-    }
-    let is = |state| parts.iter().any(|part| part.state == state);
-    let is_answer = verdict.map_or_else(|| is(PartState::Unsent), |verdict| verdict == End::Done);
-    if ended == End::Failed && (parts.is_empty() || !is_answer) {
-        Ok(Plan::Anew)
-    } else if is(PartState::Unsent) {
-        Ok(Plan::Post(parts))
-    } else if is(PartState::Uncertain) {
-        Err("its answer may be in the room; it can only be posted anyway")
-    } else {
-        Err("it was answered")
-    }
-}
-
-/// The parts of an event that has ended. Of those that were never settled, only the first planned one can have been
-/// sent.
-fn settled(mut parts: Vec<OutboxPart>) -> Vec<OutboxPart> {
-    let mut in_doubt = true;
-    for part in &mut parts {
-        let recorded = part.state;
-        if recorded == PartState::Planned {
-            part.state = if in_doubt { PartState::Uncertain } else { PartState::Unsent };
-        }
-        in_doubt &= !matches!(recorded, PartState::Planned | PartState::Unsent);
-    }
-    parts
+fn states(connection: &Connection, sequence: i64) -> Result<Vec<PartState>, StoreError> {
+    Ok(outbox::parts(connection, sequence)?.into_iter().map(|part| part.state).collect())
 }

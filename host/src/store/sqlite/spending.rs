@@ -2,11 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::StoreError;
+use super::{super::SPENDING_DAYS, StoreError};
 use crate::id::BotName;
-
-/// How many days are kept.
-const KEPT: i64 = 400;
 
 /// See [`Store::spend`](super::Store::spend).
 pub(super) fn add(connection: &Connection, bot: &BotName, day: i64, usd: f64) -> Result<(), StoreError> {
@@ -18,7 +15,7 @@ pub(super) fn add(connection: &Connection, bot: &BotName, day: i64, usd: f64) ->
         .execute(params![bot.as_str(), day, usd])?;
     connection
         .prepare_cached("DELETE FROM spending WHERE bot = ?1 AND day < ?2")?
-        .execute(params![bot.as_str(), day.saturating_sub(KEPT)])?;
+        .execute(params![bot.as_str(), day.saturating_sub(SPENDING_DAYS)])?;
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
-    super::{CronKey, Due, Fired, TIMERS_PER_BOT, TIMERS_PER_ROOM, Timer},
+    super::{CronKey, Due, Fired, TIMERS_PER_BOT, TIMERS_PER_ROOM, Timer, rules},
     NewEvent, StoreError, counter, inbox,
 };
 use crate::id::{BotName, LaneKey, RoomId, Timestamp};
@@ -38,14 +38,11 @@ pub(super) fn set(
             let count: i64 = connection.prepare_cached(sql)?.query_row(params, |row| row.get(0))?;
             Ok(count.cast_unsigned())
         };
-        let full = |limit, place| {
-            Err(StoreError::Quota(format!("a bot may have {limit} timers {place}; cancel some first")))
-        };
         if count(COUNT_OF_LANE, &[&bot, &room])? >= TIMERS_PER_ROOM {
-            return full(TIMERS_PER_ROOM, "in a room");
+            return Err(rules::too_many_timers_in_room());
         }
         if count(COUNT_OF_BOT, &[&bot])? >= TIMERS_PER_BOT {
-            return full(TIMERS_PER_BOT, "in all its rooms");
+            return Err(rules::too_many_timers());
         }
     }
     let version = counter::next(connection, counter::TIMER_VERSION)?;

@@ -1,0 +1,210 @@
+//! `[store]`: a file, or a Redis.
+
+use std::{
+    borrow::Cow,
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use percent_encoding::percent_decode_str;
+use secrecy::{ExposeSecret, SecretString};
+use url::{Host, Url};
+
+use super::{
+    check::{Checked, Checks, Reported},
+    mistake::Mistake,
+    raw::RawStore,
+};
+
+/// What the URL of a file begins with.
+const FILE: &str = "sqlite:";
+/// Where a Redis listens if its URL does not say.
+const PORT: u16 = 6379;
+/// What its keys begin with if its URL does not say.
+const PREFIX: &str = "hearth";
+/// The longest prefix, in bytes.
+const PREFIX_BYTES: usize = 64;
+
+/// `[store]`, from `url` and `password`. Default `sqlite:hearth.db`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreLocation {
+    /// `sqlite:<path>`, relative to the data folder. The path is absolute here.
+    Sqlite(PathBuf),
+    /// `redis://…` or `rediss://…`.
+    Redis(RedisLocation),
+}
+
+/// `redis://<user>@<host>:<port>/<database>?prefix=<prefix>`, all but the host optional. `rediss` is the same over TLS.
+#[derive(Debug, Clone)]
+pub struct RedisLocation {
+    /// A name or an address.
+    pub host: String,
+    /// Default 6379.
+    pub port: u16,
+    /// Whether it is spoken to over TLS, with the certificates that the system trusts.
+    pub tls: bool,
+    /// The database's number. Default 0; Redis Cluster has no other.
+    pub database: u16,
+    /// What all keys begin with, up to 64 bytes of `[A-Za-z0-9_-]`. Default `hearth`.
+    pub prefix: String,
+    /// The ACL user; Redis' own `default` if none.
+    pub user: Option<String>,
+    /// The user's password.
+    pub password: Option<SecretString>,
+}
+
+/// How a location is shown: without the password.
+impl fmt::Display for RedisLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port, database, prefix, .. } = self;
+        let scheme = if self.tls { "rediss" } else { "redis" };
+        let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+        write!(f, "{scheme}://{host}:{port}/{database}")?;
+        if prefix == PREFIX { Ok(()) } else { write!(f, "?prefix={prefix}") }
+    }
+}
+
+impl RawStore {
+    /// Whether it takes a secret to know the location.
+    pub(super) fn needs_secrets(&self) -> bool {
+        !self.url.get().starts_with(FILE)
+    }
+}
+
+impl Checks<'_> {
+    pub(super) fn store(&mut self, raw: &RawStore, data_dir: Checked<&Path>) -> Checked<StoreLocation> {
+        if raw.needs_secrets() {
+            return self.redis(raw).map(StoreLocation::Redis);
+        }
+        let password = self.no_password(raw);
+        let path = raw.url.get().strip_prefix(FILE);
+        // SQLite's own `:memory:` and query syntax would be taken for a file's name here.
+        let Some(path) =
+            path.filter(|path| !path.is_empty() && !path.starts_with("//") && !path.contains([':', '?']))
+        else {
+            self.findings.add(raw.url.span(), Mistake::Store);
+            return Err(Reported);
+        };
+        password?;
+        Ok(StoreLocation::Sqlite(data_dir?.join(path)))
+    }
+
+    fn no_password(&mut self, raw: &RawStore) -> Checked<()> {
+        let Some(password) = &raw.password else { return Ok(()) };
+        self.findings.add(password.span(), Mistake::StoreUrl { fault: "is a file, which has no `password`" });
+        Err(Reported)
+    }
+
+    fn redis(&mut self, raw: &RawStore) -> Checked<RedisLocation> {
+        let text = self.surroundings.secret("url", raw.url.get());
+        let text = self.all(raw.url.span(), text);
+        let password = raw.password.as_ref().map(|password| {
+            let secret = self.surroundings.secret("password", password.get());
+            self.all(password.span(), secret)
+        });
+        let (text, password) = (text?, password.transpose()?);
+        let wrong = match Url::parse(text.expose_secret()) {
+            Ok(url) => match location(&url, password) {
+                Ok(location) => return Ok(location),
+                Err(wrong) => wrong,
+            },
+            Err(_) => Mistake::Store,
+        };
+        self.findings.add(raw.url.span(), wrong);
+        Err(Reported)
+    }
+}
+
+/// The location that a URL names.
+fn location(url: &Url, password: Option<SecretString>) -> Result<RedisLocation, Mistake> {
+    let wrong = |fault| Err(Mistake::StoreUrl { fault });
+    let tls = match url.scheme() {
+        "redis" => false,
+        "rediss" => true,
+        _ => return Err(Mistake::Store),
+    };
+    let host = match url.host() {
+        Some(Host::Domain(name)) if !name.is_empty() => name.to_owned(),
+        Some(Host::Ipv4(address)) => address.to_string(),
+        Some(Host::Ipv6(address)) => address.to_string(),
+        _ => return wrong("names no host"),
+    };
+    let password = match (password, url.password()) {
+        (Some(_), Some(_)) => return wrong("has a password, and there is `password` too"),
+        (Some(password), None) => Some(password),
+        (None, Some(encoded)) => match decoded(encoded) {
+            Some(password) => Some(password.into()),
+            None => return wrong("has a password that is not percent-encoded UTF-8"),
+        },
+        (None, None) => None,
+    };
+    let Some(user) = decoded(url.username()) else {
+        return wrong("has a user name that is not percent-encoded UTF-8");
+    };
+    if password.is_none() && !user.is_empty() {
+        return wrong("names a user, and there is no `password`");
+    }
+    let database = match url.path().trim_start_matches('/') {
+        "" => Ok(0),
+        number => number.parse(),
+    };
+    let Ok(database) = database else { return wrong("has another path than the number of a database") };
+    let mut prefix = PREFIX.to_owned();
+    for (name, value) in url.query_pairs() {
+        if name != "prefix" {
+            return wrong("has another parameter than `prefix`");
+        }
+        prefix = value.into_owned();
+    }
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if prefix.is_empty() || prefix.len() > PREFIX_BYTES || !prefix.bytes().all(is_plain) {
+        return wrong("has a `prefix` that is not 1 to 64 letters, digits, `-` and `_`");
+    }
+    if url.fragment().is_some() {
+        return wrong("must not have a fragment");
+    }
+    let user = Some(user).filter(|user| !user.is_empty());
+    Ok(RedisLocation { host, port: url.port().unwrap_or(PORT), tls, database, prefix, user, password })
+}
+
+fn decoded(text: &str) -> Option<String> {
+    percent_decode_str(text).decode_utf8().ok().map(Cow::into_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(url: &str) -> Result<RedisLocation, String> {
+        location(&Url::parse(url).unwrap(), None).map_err(|mistake| mistake.to_string())
+    }
+
+    #[test]
+    fn a_url_says_where_a_redis_is_and_is_shown_without_its_password() {
+        let plain = of("redis://localhost").unwrap();
+        assert_eq!(plain.to_string(), "redis://localhost:6379/0");
+        assert_eq!((plain.user, plain.password.is_none()), (None, true));
+        let whole = of("rediss://ann:p%40ss%3D+&@[::1]:7000/3?prefix=two").unwrap();
+        assert_eq!(whole.to_string(), "rediss://[::1]:7000/3?prefix=two");
+        assert_eq!(whole.user.as_deref(), Some("ann"));
+        assert_eq!(whole.password.as_ref().unwrap().expose_secret(), "p@ss=+&");
+        assert!(!format!("{whole:?}").contains("p@ss"));
+    }
+
+    #[test]
+    fn what_a_url_can_not_say_is_named() {
+        for (url, words) in [
+            ("redis://ann@localhost", "names a user, and there is no `password`"),
+            ("redis://localhost/one", "has another path"),
+            ("redis://localhost/70000", "has another path"),
+            ("redis://localhost?timeout=1", "has another parameter"),
+            ("redis://localhost?prefix=%7B", "has a `prefix`"),
+            ("redis://localhost#x", "fragment"),
+            ("redis:///1", "names no host"),
+            ("memcached://localhost", "does not have"),
+        ] {
+            let wrong = of(url).unwrap_err();
+            assert!(wrong.contains(words), "{url}: {wrong}");
+        }
+    }
+}

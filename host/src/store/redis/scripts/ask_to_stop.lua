@@ -1,0 +1,13 @@
+-- ARGV: an offered event.
+local event = offered()
+hear(event)
+if is_known(event) then
+    return { 'duplicate' }
+end
+local id = oldest(event.lane)
+if not id then
+    return { 'idle' }
+end
+call('HSET', P .. 'event:' .. id, 'stopped', 1)
+insert(event, 'done')
+return { 'ok', id }

@@ -1,0 +1,241 @@
+-- What the scripts share. KEYS[1] begins every key and carries the hash tag, so that all of them are in one slot. Times and
+-- ids are passed on as the text they came in: Lua's own way from number to text rounds.
+local P = KEYS[1]
+local call = redis.call
+
+-- An offered event, in the order in which Rust writes it from ARGV[1] on. `since` begins the window of duplicates,
+-- `chain_since` the pause that ends a chain, `read_to` is the message before its own; what is not there is empty.
+local OFFERED = { 'id', 'bot', 'room', 'message', 'read_to', 'kind', 'hash', 'payload', 'received', 'since', 'source',
+    'room_name', 'campfire', 'by_bot', 'budget', 'chain_since' }
+local BEHIND_OFFERED = #OFFERED + 1
+local HOUR = 60 * 60 * 1000
+
+local function offered()
+    local event = {}
+    for position, name in ipairs(OFFERED) do
+        event[name] = ARGV[position]
+    end
+    event.lane = event.bot .. ':' .. event.room
+    return event
+end
+
+local function bot_of(lane)
+    return lane:match('^[^:]*')
+end
+
+-- Whether one id of Campfire is larger than another. They may be larger than Lua's numbers are exact.
+local function is_later(one, other)
+    return #one > #other or (#one == #other and one > other)
+end
+
+-- === Lanes ===
+
+local function lost(lane, token)
+    if call('HGET', P .. 'lane:' .. lane, 'token') ~= token then
+        return { 'lost' }
+    end
+end
+
+local function not_running(lane, token, id)
+    local event = call('HMGET', P .. 'event:' .. id, 'state', 'lane')
+    local is_running = event[1] == 'running' and event[2] == lane
+    return lost(lane, token) or (not is_running and { 'not running' } or nil)
+end
+
+local function is_paused(lane)
+    return call('HEXISTS', P .. 'pauses', bot_of(lane)) == 1 or call('HEXISTS', P .. 'pauses', lane) == 1
+end
+
+local function oldest(lane)
+    return call('ZRANGE', P .. 'queue:' .. lane, 0, 0)[1]
+end
+
+local function unfinished(lane)
+    return call('ZCARD', P .. 'queue:' .. lane)
+end
+
+-- Keeps the order of the lanes, which is that of their oldest unfinished events. Follows every change of a queue.
+local function index_lane(lane)
+    local first = call('ZRANGE', P .. 'queue:' .. lane, 0, 0, 'WITHSCORES')
+    if first[1] then
+        call('ZADD', P .. 'lanes', first[2], lane)
+    else
+        call('ZREM', P .. 'lanes', lane)
+    end
+end
+
+-- A turn runs in the lane: it is held, and its oldest event was begun.
+local function in_use(lane)
+    local id = oldest(lane)
+    return id and call('HGET', P .. 'event:' .. id, 'state') == 'running'
+        and call('EXISTS', P .. 'lane:' .. lane) == 1
+end
+
+-- === Events ===
+
+-- Where the deliveries are known that an event may repeat. What is about no message is told apart by its content alone.
+local function delivery(event)
+    local key = P .. 'delivery:' .. event.bot .. ':' .. event.message .. ':' .. event.kind
+    if event.message == '' then
+        key = key .. ':' .. event.hash
+    end
+    return key
+end
+
+local function is_known(event)
+    local ids = call('SMEMBERS', delivery(event))
+    if event.source == 'history' then
+        return #ids > 0
+    end
+    for _, id in ipairs(ids) do
+        local known = call('HMGET', P .. 'event:' .. id, 'received', 'hash', 'state', 'found')
+        if known[1] and tonumber(known[1]) >= tonumber(event.since) then
+            if known[2] == event.hash and known[3] ~= 'refused' then
+                return true
+            end
+            if event.source == 'message' and known[4] then
+                return true
+            end
+        end
+    end
+    return false
+end
+
+-- Adds an event: one that is to run, or one that has ended and is kept for the record.
+local function insert(event, state)
+    local sequence = call('INCR', P .. 'sequence')
+    local key = P .. 'event:' .. event.id
+    call('HSET', key, 'sequence', sequence, 'lane', event.lane, 'message', event.message, 'kind', event.kind,
+        'hash', event.hash, 'payload', event.payload, 'received', event.received, 'state', state,
+        'attempt', 0, 'earlier', 0, 'retries', 0, 'parts', 0)
+    if event.source == 'history' then
+        call('HSET', key, 'found', 1)
+    end
+    call('SADD', delivery(event), event.id)
+    if state == 'waiting' then
+        call('ZADD', P .. 'queue:' .. event.lane, sequence, event.id)
+        index_lane(event.lane)
+    else
+        call('HSET', key, 'ended', event.received)
+        call('ZADD', P .. 'ended', event.received, event.id)
+    end
+end
+
+-- The states of an event's parts, in order.
+local function states(key)
+    local count = tonumber(call('HGET', key, 'parts') or 0)
+    local fields = {}
+    for part = 0, count - 1 do
+        fields[#fields + 1] = 's' .. part
+    end
+    return count > 0 and call('HMGET', key, unpack(fields)) or {}
+end
+
+-- Takes an event out of its lane. `ended` is not before it was received: until then duplicates are recognised.
+local function conclude(id, state, ended)
+    local key = P .. 'event:' .. id
+    local event = call('HMGET', key, 'lane', 'received', 'sequence')
+    local lane, received, sequence = event[1], event[2], event[3]
+    if tonumber(ended) < tonumber(received) then
+        ended = received
+    end
+    call('HSET', key, 'state', state, 'ended', ended)
+    call('ZADD', P .. 'ended', ended, id)
+    call('ZREM', P .. 'queue:' .. lane, id)
+    index_lane(lane)
+    local failed = state == 'failed'
+    for _, part in ipairs(states(key)) do
+        failed = failed or part == 'uncertain'
+    end
+    if failed then
+        call('ZADD', P .. 'failed', sequence, id)
+        call('ZADD', P .. 'failed:' .. bot_of(lane), sequence, id)
+    end
+end
+
+-- === Rooms and chains ===
+
+local function hear(event)
+    if event.source ~= 'message' or event.message == '' then
+        return
+    end
+    local key = P .. 'room:' .. event.lane
+    local known = call('HMGET', key, 'name', 'heard')
+    if not known[2] then
+        call('HSET', key, 'read_to', event.read_to)
+    elseif known[1] == event.room_name and math.abs(tonumber(known[2]) - tonumber(event.received)) <= HOUR then
+        return
+    end
+    call('HSET', key, 'name', event.room_name, 'heard', event.received)
+    call('ZADD', P .. 'rooms', event.received, event.lane)
+end
+
+-- Counts a message of a chain; answers what becomes of it if the chain is longer than it may be.
+local function looping(event)
+    if event.campfire == '' or event.message == '' then
+        return nil
+    end
+    local chain = event.room .. ':' .. event.campfire
+    local key = P .. 'chain:' .. chain
+    local known = call('HMGET', key, 'message', 'hops', 'counted')
+    if event.by_bot == '0' then
+        if known[1] and (known[2] ~= '0' or is_later(known[1], event.message)) then
+            call('HSET', key, 'hops', 0, 'message', event.message)
+        end
+        return nil
+    end
+    local hops, is_new = 1, true
+    if known[1] and not is_later(event.message, known[1]) then
+        -- Left out before, most likely: what bots said to each other is not taken up again behind everything else.
+        if event.source == 'history' then
+            return 'looping'
+        end
+        hops, is_new = tonumber(known[2]), false
+    elseif known[1] and tonumber(known[3]) > tonumber(event.chain_since) then
+        hops = tonumber(known[2]) + 1
+    end
+    if is_new then
+        call('HSET', key, 'message', event.message, 'hops', hops, 'counted', event.received)
+        call('ZADD', P .. 'chains', event.received, chain)
+    end
+    local budget = tonumber(event.budget)
+    if hops <= budget then
+        return nil
+    end
+    return (is_new and budget > 0 and hops == budget + 1) and 'first' or 'looping'
+end
+
+-- === Conversations ===
+
+local function change_session(lane, change, id, expires)
+    local key = P .. 'session:' .. lane
+    if change == 'set' then
+        call('HSET', key, 'id', id, 'expires', expires)
+        call('ZADD', P .. 'sessions', expires, lane)
+    elseif change == 'forget' then
+        call('DEL', key)
+        call('ZREM', P .. 'sessions', lane)
+    end
+end
+
+-- === Timers ===
+
+local function drop_timer(bot, room, name)
+    local field = room .. ':' .. name
+    local was_there = call('HDEL', P .. 'timers:' .. bot, field)
+    call('ZREM', P .. 'timer-next:' .. bot, field)
+    call('SREM', P .. 'timer-names:' .. bot .. ':' .. room, name)
+    if call('EXISTS', P .. 'timers:' .. bot) == 0 then
+        call('SREM', P .. 'timer-bots', bot)
+    end
+    return was_there
+end
+
+local function settle_cron(field, at)
+    local settled = call('HGET', P .. 'crons', field)
+    if not settled or tonumber(settled) < tonumber(at) then
+        call('HSET', P .. 'crons', field, at)
+        return true
+    end
+    return false
+end

@@ -1,0 +1,106 @@
+//! A host whose store is a Redis.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
+use std::process::Stdio;
+
+use hearth_tests::{
+    binary,
+    outside::Outside,
+    redis_server::{PASSWORD, RedisServer},
+};
+use rustix::process::Signal;
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+/// A host on a Redis of its own.
+async fn on_redis() -> (Outside, RedisServer, TempDir) {
+    let folder = TempDir::new().unwrap();
+    let server = RedisServer::start(folder.path());
+    let password = folder.path().join("password");
+    std::fs::write(&password, PASSWORD).unwrap();
+    let keys = format!(
+        "[store]\nurl = \"redis://127.0.0.1:{}/2?prefix=test\"\npassword = \"file:{}\"",
+        server.port(),
+        password.display(),
+    );
+    (Outside::new(&keys).await, server, folder)
+}
+
+/// Another host on the same store, to which no webhook goes.
+fn beside(outside: &Outside) -> Child {
+    let toml = std::fs::read_to_string(outside.folder().join("bots.toml")).unwrap();
+    let toml = toml.replace(&outside.listen.to_string(), "127.0.0.1:0");
+    let config = outside.folder().join("beside.toml");
+    std::fs::write(&config, toml.replace("[host]\n", "[host]\ndata-dir = \"beside\"\n")).unwrap();
+    #[expect(clippy::disallowed_methods, reason = "the host is what is tested")]
+    let mut command = Command::new(binary::path());
+    command.args(["run", "--config"]).arg(config).env_clear().env("PATH", "/usr/bin:/bin");
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    command.spawn().unwrap()
+}
+
+fn log(outside: &Outside) -> String {
+    std::fs::read_to_string(outside.log()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_was_killed_is_taken_over_by_another_which_answers_once_and_remembers() {
+    let (mut outside, _server, _folder) = on_redis().await;
+    outside.say("my name is Zelda").await;
+    outside.hear("Zelda").await;
+    outside.ask("demo:slow=10000 patience").await;
+    outside.end(Signal::KILL).await;
+    outside.start().await;
+    outside.say("what is my name?").await;
+    // Nobody has the right to go on before the lease of the one that is gone has expired.
+    outside.hear("patience").await;
+    outside.hear("Your name is Zelda").await;
+    let answers = outside.answers();
+    assert_eq!(answers.len(), 3, "{answers:?}");
+    assert!(!log(&outside).contains(PASSWORD));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_runs_already_takes_over_from_one_that_was_killed_and_answers_once() {
+    let (mut outside, _server, _folder) = on_redis().await;
+    let mut beside = beside(&outside);
+    outside.ask("demo:slow=10000 patience").await;
+    outside.say("and then?").await;
+    outside.end(Signal::KILL).await;
+    outside.hear("and then?").await;
+    let answers = outside.answers();
+    assert!(answers.len() == 2 && answers[0].contains("patience"), "{answers:?}");
+    assert!(beside.try_wait().unwrap().is_none(), "it runs");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_is_away_is_503_and_the_host_recovers_with_it() {
+    let (outside, mut server, _folder) = on_redis().await;
+    outside.say("my name is Zelda").await;
+    outside.hear("Zelda").await;
+    server.goes_away();
+    assert_eq!(outside.status_of("refused").await, Some(503));
+    assert!(server.comes_back());
+    outside.say("what is my name?").await;
+    outside.hear("Your name is Zelda").await;
+    // What was refused is found in the room.
+    outside.hear("refused").await;
+    let answers = outside.answers();
+    assert_eq!(answers.len(), 3, "{answers:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_work_on_redis_without_a_host_and_say_what_is_its_own_affair() {
+    let (mut outside, _server, _folder) = on_redis().await;
+    outside.say("my name is Zelda").await;
+    outside.hear("Zelda").await;
+    assert!(log(&outside).contains("appendfsync always"), "what may be lost is said at the start");
+    outside.end(Signal::TERM).await;
+    let sessions = outside.hearth(&["sessions", "list"]).await;
+    assert!(sessions.contains("assistant"), "{sessions}");
+    let checked = outside.hearth(&["check"]).await;
+    assert!(checked.contains("appendfsync always") && !checked.contains(PASSWORD), "{checked}");
+    let refused = outside.hearth_fails(&["backup", "copy.db"]).await;
+    assert!(refused.contains("Redis itself backs up") && refused.contains("BGSAVE"), "{refused}");
+}
