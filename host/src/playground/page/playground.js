@@ -53,7 +53,9 @@ async function speak(id) {
 
 // === Reading ===
 
+// What was asked as somebody else is of no use to who speaks now.
 function take(state) {
+  if (state.speaker !== here.speaker) return;
   Object.assign(here, state);
   if (!room()) {
     here.room = (here.rooms.find((room) => room.direct) ?? here.rooms[0])?.id ?? null;
@@ -61,22 +63,27 @@ function take(state) {
   }
 }
 
-async function readState() {
-  try {
-    take(await read("/api/state"));
-  } catch (error) {
-    // Whoever spoke is gone: the playground was started anew.
-    if (error.status !== 404 || here.speaker === 1) throw error;
-    here.speaker = 1;
-    take(await read("/api/state"));
-  }
+// One after the other: the last answer is the newest.
+let reading = Promise.resolve();
+function readState() {
+  reading = reading.catch(() => {}).then(async () => {
+    try {
+      take(await read("/api/state"));
+    } catch (error) {
+      // Whoever spoke is gone: the playground was started anew.
+      if (error.status !== 404 || here.speaker === 1) throw error;
+      here.speaker = 1;
+      take(await read("/api/state"));
+    }
+  });
+  return reading;
 }
 
 async function readMessages() {
-  const at = here.room;
+  const { room: at, speaker } = here;
   if (at === null) return;
   const found = await read(`/api/rooms/${at}/messages`);
-  if (at === here.room) messages.replace(at, found);
+  if (at === here.room && speaker === here.speaker) messages.replace(at, found);
 }
 
 function show() {
