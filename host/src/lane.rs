@@ -40,7 +40,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
 use crate::{
-    agent::{AgentError, CliVersion},
+    agent::{AgentError, CliVersion, Processes},
     gate::{Gate, Place},
     id::{BotName, EventId, HostId, LaneKey, Timestamp},
     store::{Acceptance, Begun, Due, Fired, Lease, NewEvent, Release, Stopping, Store, StoreError},
@@ -301,6 +301,11 @@ impl Lanes {
     /// If the agent's command does not fit.
     pub async fn agents_ready(&self) -> Result<CliVersion, AgentError> {
         self.0.turns.agents_ready().await
+    }
+
+    /// The agents' processes.
+    pub fn agents(&self) -> Processes {
+        self.0.turns.agents()
     }
 
     /// Whether turns may begin: the plugins are loaded, and the host does not close.

@@ -33,6 +33,11 @@ const scenes = {
     await row(page, "answering for").getByRole("button", { name: /Stop assistant/ }).click();
     await page.getByRole("status").getByText("is stopped").waitFor();
     await page.getByText("Nothing waits, and nobody is being answered.").waitFor();
+
+    // The process that answered waits for the room's next message.
+    const agents = page.getByRole("region", { name: "Agents that wait" });
+    await agents.getByRole("row", { name: /assistant.*the next one in room/ }).first().waitFor();
+    await page.getByText(/^0 at work, [1-9]\d* waiting for a message\.$/).waitFor();
     await page.getByRole("button", { name: "Reload bots.toml and the plugins" }).click();
     await page.getByRole("status").getByText("What ran before runs on for: absent.").waitFor();
 

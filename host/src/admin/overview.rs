@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::View;
 use crate::{
+    agent::Processes,
     config::Bot,
     id::{BotName, LaneKey, Timestamp},
     lane::Phase,
@@ -39,6 +40,7 @@ struct Overview {
     phase: &'static str,
     bots: Vec<BotState>,
     lanes: Vec<LaneState>,
+    agents: Processes,
     pauses: Vec<Pause>,
 }
 
@@ -105,6 +107,7 @@ async fn overview(State(view): State<Arc<View>>) -> Result<Json<Overview>, Troub
         },
         bots,
         lanes,
+        agents: view.lanes.agents(),
         pauses,
     }))
 }

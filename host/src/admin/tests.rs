@@ -154,6 +154,7 @@ async fn without_a_token_only_this_machine_is_let_in_and_by_its_own_name() {
         assert!(said["help"].as_str().unwrap().contains("admin-token"), "{said}");
     }
     let (_, overview) = observed.get("/api/overview", &[]).await;
+    assert_eq!(overview["agents"], json!({ "busy": 0, "waiting": [] }));
     assert_eq!((&overview["bots"][0]["name"], &overview["started-at"]), (&json!("a"), &json!(7)));
     assert_eq!(observed.get("/api/turns/nosuch", &[]).await.0, 404);
     assert_eq!(observed.get("/api/turns?limit=x", &[]).await.0, 400);

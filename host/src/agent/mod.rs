@@ -73,6 +73,7 @@ use self::{
     turn::Turn,
 };
 pub use self::{
+    pool::{Processes, WaitingProcess},
     progress::{Progress, Retry, STEPS, Step},
     spares::Spare,
     tools::{ToolFailure, ToolSpec, Tools},
@@ -359,6 +360,11 @@ impl Runner {
             if found.is_supported() { Ok(found) } else { Err(AgentError::TooOld { program, found }) }
         };
         self.fitting.get_or_try_init(fitting).await.copied()
+    }
+
+    /// The processes that there are now.
+    pub fn processes(&self) -> Processes {
+        self.pool.processes()
     }
 
     /// Ends the processes that wait, and waits until those of ended and dropped turns are gone too: a few `deadlines.exit`

@@ -30,6 +30,7 @@ use uuid::Uuid;
 
 pub(super) use self::waiting::{Asked, Place};
 use self::waiting::{Key, Waiting};
+pub use self::waiting::{Processes, WaitingProcess};
 use super::{
     exchange::later,
     live::{Aside, Expected, Live, Terms},
@@ -195,6 +196,10 @@ impl Pool {
     pub(super) fn ready_spares(&self, bot: &BotName) -> usize {
         let waiting = self.0.lock();
         waiting.processes.iter().filter(|(key, entry)| key.is_spare_of(bot) && entry.is_up).count()
+    }
+
+    pub(super) fn processes(&self) -> Processes {
+        self.0.lock().processes()
     }
 
     /// Ends all that wait, and keeps nothing any more until it is [`Pool::reopen`]ed.

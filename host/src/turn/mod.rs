@@ -132,6 +132,11 @@ impl Turns {
         self.agents.version().await
     }
 
+    /// The agents' processes.
+    pub fn agents(&self) -> agent::Processes {
+        self.agents.processes()
+    }
+
     /// Whether it is a message that asks the bot to stop what it does in that room.
     pub fn is_stop(&self, event: &NewEvent) -> bool {
         let Some(seat) = self.roster.bot(event.lane.bot.as_str()) else { return false };

@@ -142,6 +142,14 @@ async function nowPage() {
       ["", (lane) => make("div", { class: "buttons" }, lane["running-since"] === null ? null : stopButton(lane), pauseButton(lane.bot, lane.room, isPaused(overview.pauses, lane.bot, lane.room))), "acts"],
     ], overview.lanes, "Nothing waits, and nobody is being answered."),
     pausedRooms(overview.pauses),
+    title("Agents"),
+    make("p", { class: "soft" }, `${count(overview.agents.busy)} at work, ${count(overview.agents.waiting.length)} waiting for a message.`),
+    overview.agents.waiting.length === 0 ? null : table("Agents that wait", [
+      ["Bot", (agent) => agent.bot],
+      ["Waits for", (agent) => (agent.room === null ? "a first message" : `the next one in room ${agent.room}`)],
+      ["Memory", (agent) => (agent.memory === null ? "not measured" : `${Math.round(agent.memory / 1048576)} MiB`), "number"],
+      ["Since", (agent) => ago(agent.since)],
+    ], overview.agents.waiting, ""),
     make("p", { class: "soft small" }, `Hearth ${overview.version}, up since `, moment(overview["started-at"]), "."),
   ];
 }

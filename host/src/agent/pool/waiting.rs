@@ -2,14 +2,39 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use serde::Serialize;
 use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
     agent::live::{Live, Terms},
     config::Warm,
-    id::{BotName, RoomId, SessionId},
+    id::{BotName, RoomId, SessionId, Timestamp},
 };
+
+/// The agents' processes at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Processes {
+    /// How many are at work on a turn, or about to be started for one.
+    pub busy: usize,
+    /// Those that wait, the one that waits longest first.
+    pub waiting: Vec<WaitingProcess>,
+}
+
+/// A process that waits for a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct WaitingProcess {
+    /// Whose.
+    pub bot: BotName,
+    /// The room whose next message it waits for; none of a spare, which waits for a first message anywhere.
+    pub room: Option<RoomId>,
+    /// Its share of the memory, in bytes; none until it was measured.
+    pub memory: Option<u64>,
+    /// Since when it waits.
+    pub since: Timestamp,
+}
 
 /// How somebody asks a task for its process.
 pub(in crate::agent) type Asked = oneshot::Receiver<oneshot::Sender<Live>>;
@@ -44,6 +69,7 @@ pub(super) enum Key {
 /// A process that waits, in the hands of a task of its own. Dropping this tells the task to end it.
 pub(super) struct Entry {
     pub(super) number: u64,
+    since: Timestamp,
     pub(super) session: SessionId,
     pub(super) terms: Arc<Terms>,
     /// In bytes, once it is measured.
@@ -71,7 +97,16 @@ impl Waiting {
         let over = CancellationToken::new();
         self.next += 1;
         let number = self.next;
-        let entry = Entry { number, session, terms, memory: 0, is_up, hand, over: over.clone() };
+        let entry = Entry {
+            number,
+            since: Timestamp::now(),
+            session,
+            terms,
+            memory: 0,
+            is_up,
+            hand,
+            over: over.clone(),
+        };
         self.processes.insert(key, entry);
         (number, asked, over.drop_guard())
     }
@@ -85,6 +120,21 @@ impl Waiting {
             |(key, entry): &(&Key, &Entry)| key.is_spare_of(bot) && entry.is_up && *entry.terms == *terms;
         let key = self.processes.iter().find(fits)?.0.clone();
         self.processes.remove(&key)
+    }
+
+    /// What there is.
+    pub(super) fn processes(&self) -> Processes {
+        let mut entries: Vec<_> = self.processes.iter().collect();
+        entries.sort_by_key(|(_, entry)| entry.number);
+        let waiting = entries.into_iter().map(|(key, entry)| {
+            let (bot, room) = match key {
+                Key::Spare(bot, _) => (bot, None),
+                Key::Room((bot, room)) => (bot, Some(*room)),
+            };
+            let memory = Some(entry.memory).filter(|memory| *memory > 0);
+            WaitingProcess { bot: bot.clone(), room, memory, since: entry.since }
+        });
+        Processes { busy: self.in_use, waiting: waiting.collect() }
     }
 
     fn memory(&self) -> u64 {

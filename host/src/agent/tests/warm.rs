@@ -129,7 +129,13 @@ async fn another_room_and_another_bot_have_processes_of_their_own() {
     let another = stage.run(Request { bot: "pirate".into(), ..next(3) }).await;
     assert!(!elsewhere.start.is_warm() && !another.start.is_warm());
     assert!(stage.run(next(4)).await.start.is_warm());
+    let processes = stage.runner.processes();
+    let waiting: Vec<_> = processes.waiting.iter().map(|one| (one.bot.as_str(), one.room)).collect();
+    let (here, there) = (Some(request().room), Some(RoomId(8)));
+    assert_eq!(waiting, [("assistant", there), ("pirate", here), ("assistant", here)], "the oldest first");
+    assert_eq!(processes.busy, 0);
     stage.assert_nothing_left().await;
+    assert!(stage.runner.processes().waiting.is_empty());
 }
 
 #[tokio::test]
