@@ -88,6 +88,9 @@ async fn cases_are_chosen_by_their_names_and_told_to_scripts() {
     let (code, said) = test(folder.path(), &["echo.wasm", "three"]).await;
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("no case is called `three`"), "{said}");
+    let (code, said) = test(folder.path(), &["ecco.wasm"]).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("there is no plugin at ecco.wasm"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

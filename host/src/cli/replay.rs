@@ -189,12 +189,7 @@ fn show_all(told: &[Told]) {
     table::print(["turn", "bot", "now"], &told.iter().map(row).collect::<Vec<_>>());
     let same = told.iter().filter(|told| told.replayed.as_ref().is_some_and(Replayed::is_same)).count();
     let run = told.iter().filter(|told| told.replayed.is_some()).count();
-    terminal::print(&format!(
-        "{} turns: {same} same, {} differ, {} not run",
-        told.len(),
-        run - same,
-        told.len() - run
-    ));
+    terminal::print(&format!("{same} same, {} differ, {} not run", run - same, told.len() - run));
     if run > same {
         terminal::note("`hearth replay <turn>` with the same `--plugin` shows how a turn differs.");
     }

@@ -144,6 +144,13 @@ impl Test {
             }
             return Ok(plugins);
         };
+        if !path.exists() {
+            return Err(miette!(
+                help = "name the folder of its sources, like plugins/echo, or a component, like plugins/dist/echo.wasm",
+                "there is no plugin at {}",
+                path.display()
+            ));
+        }
         let (folder, component) = if path.is_dir() {
             (Some(path.clone()), toolchain::component_of(path).into_diagnostic()?)
         } else {
