@@ -67,7 +67,7 @@ impl HttpHost {
         if name.contains('*') {
             return Err("has a `*`, and each server must be named");
         }
-        if name.contains(['/', '\\', '?', '#', '@'])
+        if name.contains(['/', '\\', '?', '#', '@', '%'])
             || name.chars().any(|c| c.is_whitespace() || c.is_control())
         {
             return Err("has more in it than a host and a port");
