@@ -1,7 +1,7 @@
 //! A deployment on the stage: a real host in this process, the playground as its Campfire, everything in a folder of
 //! its own that goes away with it.
 
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use hearth::{
     config::{Config, Salvage, StoreLocation},
@@ -17,7 +17,7 @@ use hearth::{
 use rustix::process::{Pid, Signal, kill_process_group};
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::binary;
@@ -125,7 +125,7 @@ impl World {
 
     /// Starts the host again, at the address it had.
     pub async fn start(&mut self) {
-        let listener = TcpListener::bind(self.address).await.expect("the address is free again");
+        let listener = bound_again(self.address).await;
         self.start_on(listener).await;
     }
 
@@ -171,7 +171,7 @@ impl World {
 
     /// Campfire is back.
     pub async fn campfire_returns(&mut self) {
-        let listener = TcpListener::bind(self.campfire).await.expect("the address is free again");
+        let listener = bound_again(self.campfire).await;
         self.page = Some(Page::open(listener, &self.playground).expect("it is served"));
     }
 
@@ -305,5 +305,19 @@ impl World {
     /// Where agents keep their things.
     pub fn agents(&self) -> impl AsRef<Path> {
         self.config.host.data_dir.join("agents")
+    }
+}
+
+/// A listener at an address that was closed. A process that was started meanwhile has it open for as long as it is not yet the
+/// program it is to be.
+async fn bound_again(address: SocketAddr) -> TcpListener {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match TcpListener::bind(address).await {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            bound => return bound.expect("the address is free again"),
+        }
     }
 }
