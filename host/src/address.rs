@@ -1,9 +1,12 @@
-//! Which addresses are public, which is where a plugin may go unless the operator says more.
+//! Which addresses are public, which is where a plugin may go unless the operator says more; and which names are this
+//! machine's own.
 //!
 //! What is not known to be public is not: of IPv6 only the global unicast block counts, less its reserved parts. An IPv6
 //! address that carries an IPv4 address, because something on the way translates it, is judged by that one.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use axum::http::uri::Authority;
 
 /// A kind of address that is not public, as messages name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +28,20 @@ pub fn not_public(address: IpAddr) -> Option<Scope> {
     match address {
         IpAddr::V4(address) => not_public_v4(address),
         IpAddr::V6(address) => not_public_v6(address),
+    }
+}
+
+/// The name or address in a `Host`, in lower case and without brackets; none if it is no `Host`.
+pub fn name_of(host: &str) -> Option<String> {
+    let authority = host.parse::<Authority>().ok()?;
+    Some(authority.host().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase())
+}
+
+/// Whether that is what only this machine calls itself.
+pub fn is_this_machine(name: &str) -> bool {
+    match name.parse::<IpAddr>() {
+        Ok(address) => address.is_loopback(),
+        Err(_) => name == "localhost" || name.ends_with(".localhost"),
     }
 }
 

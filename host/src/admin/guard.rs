@@ -21,7 +21,6 @@ use axum::{
     http::{
         HeaderMap, StatusCode,
         header::{AUTHORIZATION, COOKIE, HOST, ORIGIN, RETRY_AFTER, SET_COOKIE},
-        uri::Authority,
     },
     middleware::Next,
     response::{IntoResponse, Response},
@@ -32,7 +31,7 @@ use serde_json::json;
 use subtle::ConstantTimeEq;
 
 use super::session::{Attempts, SESSION, Sessions, WINDOW, random};
-use crate::operator::Refusal;
+use crate::{address, operator::Refusal};
 
 /// What carries an action's token.
 const ACTION_TOKEN: &str = "x-hearth-action";
@@ -214,12 +213,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
 
 /// Whether `Host` is a name that only this machine gives itself.
 fn is_this_machine(host: &str) -> bool {
-    let Ok(authority) = host.parse::<Authority>() else { return false };
-    let name = authority.host().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
-    match name.parse::<IpAddr>() {
-        Ok(address) => address.is_loopback(),
-        Err(_) => name == "localhost" || name.ends_with(".localhost"),
-    }
+    address::name_of(host).is_some_and(|name| address::is_this_machine(&name))
 }
 
 /// Whether a browser says that the request comes from our own page, or is none that says anything.

@@ -27,7 +27,7 @@ mod events;
 mod files;
 mod shown;
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Json, Router,
@@ -39,7 +39,6 @@ use axum::{
             X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
         },
         request::Parts,
-        uri::Authority,
     },
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -55,7 +54,10 @@ use super::{
     Error, Playground,
     world::{LARGEST_POST, Span, YOU},
 };
-use crate::id::{RoomId, UserId};
+use crate::{
+    address,
+    id::{RoomId, UserId},
+};
 
 /// Only what comes from here, no script or style within the page, and markup from the one place that has its name.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; \
@@ -134,13 +136,10 @@ async fn admit(State(playground): State<Playground>, request: Request, next: Nex
 }
 
 fn is_allowed(host: &str, others: &[String]) -> bool {
-    let Ok(authority) = host.parse::<Authority>() else { return false };
-    let name = authority.host().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
-    match name.parse::<IpAddr>() {
-        Ok(address) if address.is_loopback() => true,
-        Err(_) if name == "localhost" || name.ends_with(".localhost") => true,
-        _ => others.iter().any(|other| other.eq_ignore_ascii_case(&name)),
-    }
+    let is_known = |name: String| {
+        address::is_this_machine(&name) || others.iter().any(|other| other.eq_ignore_ascii_case(&name))
+    };
+    address::name_of(host).is_some_and(is_known)
 }
 
 fn is_own(headers: &HeaderMap) -> bool {
