@@ -63,6 +63,7 @@ mod kept;
 mod oversight;
 mod redis;
 mod rules;
+mod shared;
 mod sqlite;
 mod timer;
 
@@ -76,6 +77,7 @@ pub use self::{
     kept::Kept,
     oversight::{Conversation, FailedEvent, Forgotten, LISTED, Oversight, Pause, Retried, Retry, Scope},
     redis::RedisStore,
+    shared::Shared,
     sqlite::{Backup, Scratch, SqliteStore, back_up},
     timer::{CronKey, Due, Fired, TIMERS_PER_BOT, TIMERS_PER_ROOM, Timer},
 };
@@ -588,13 +590,16 @@ pub trait Store: Insight + Oversight + Kept + Send + Sync + 'static {
     /// Whether a write would be taken now; for readiness.
     async fn ping(&self) -> Result<(), StoreError>;
 
-    /// Removes what nobody needs any more: ended events, journal rows and tool calls before `keep`, expired sessions,
-    /// expired leases of lanes with nothing to do, rooms from which nothing came since `keep`; and gives the space back. Bounded work per call; it is done when nothing
-    /// Removes what nobody needs any more: ended events, journal rows (but for the reasons of
-    /// failures that are still listed) and tool calls before `keep`, expired sessions, expired leases of lanes with nothing
-    /// to do, chains that ended long ago; and gives the space back. Bounded work per call; it is done when nothing
-    /// was removed.
+    /// Removes what nobody needs any more: ended events, journal rows (but for the reasons of failures that are still
+    /// listed) and tool calls before `keep`, expired sessions, expired leases of lanes with nothing to do, rooms from which
+    /// nothing came since `keep`, chains that ended long ago; and gives the space back. Bounded work per call; it is done
+    /// when nothing was removed.
     async fn sweep(&self, keep: Horizon, now: Timestamp) -> Result<Swept, StoreError>;
+
+    /// What hosts that share the store do with it besides; none of one that a single host has for itself.
+    fn shared(&self) -> Option<&dyn Shared> {
+        None
+    }
 
     /// Ends the store: what was asked before is done, what is asked from now on is [`StoreError::Unavailable`]. Returns
     /// when another process may open it.

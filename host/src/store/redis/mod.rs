@@ -66,7 +66,7 @@ use self::{
 };
 use super::{
     Acceptance, Begun, CronKey, DUPLICATE_WINDOW, Due, End, Fired, Horizon, JOURNAL_ROWS, JournalRow,
-    KnownRoom, LISTED, Lease, NewEvent, OutboxPart, PartState, Release, SPENDING_DAYS, SessionChange,
+    KnownRoom, LISTED, Lease, NewEvent, OutboxPart, PartState, Release, SPENDING_DAYS, SessionChange, Shared,
     Stopping, Store, StoreError, Swept, TOOL_CALL_ROWS, Timer, ToolCallRow, rules,
 };
 use crate::{
@@ -420,10 +420,16 @@ impl Store for RedisStore {
         Ok(Swept { rows, bytes: 0 })
     }
 
+    fn shared(&self) -> Option<&dyn Shared> {
+        Some(self)
+    }
+
     async fn close(&self) {
         self.link.close();
     }
 }
+
+impl Shared for RedisStore {}
 
 impl RedisStore {
     async fn ask_held(
