@@ -3,13 +3,13 @@
 use std::{ffi::OsString, future::pending};
 
 use bytes::BytesMut;
-use tokio::time::Instant;
 
 use super::{
     Request,
     command::Command,
     framer::{Framer, LINE_LIMIT},
     mcp::{self, Serving},
+    memory::Gauge,
     process::{Happening, Process},
     protocol::{self, ControlRequest, Line, Wants},
     tools::ToolSpec,
@@ -29,8 +29,8 @@ pub(super) struct Live {
     pub(super) unsent: BytesMut,
     /// It has answered before, so it begins at once with what it is asked.
     pub(super) is_warm: bool,
-    /// What memory it took when that was last measured, in bytes, and when that was.
-    pub(super) memory: Option<(u64, Instant)>,
+    /// What it takes.
+    pub(super) memory: Gauge,
 }
 
 /// What a process that is not asked anything may do.
@@ -68,7 +68,7 @@ impl Live {
     pub(super) fn new(process: Process, terms: &Terms) -> Self {
         let server = terms.tools.as_deref().map(mcp::Server::start);
         let (framer, unsent) = (Framer::new(LINE_LIMIT), BytesMut::new());
-        Self { process, server, framer, unsent, is_warm: false, memory: None }
+        Self { process, server, framer, unsent, is_warm: false, memory: Gauge::default() }
     }
 
     /// Tells a process that was just started that the host serves it, and waits until it is up.

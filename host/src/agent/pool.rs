@@ -9,8 +9,8 @@
 //! - Before it is given away it has said that its turn is over (`command_lifecycle`, which follows the result). What it
 //!   says after that, its end, and too long a wait for a message end it.
 //! - The number and the memory of those that wait are bounded: spares go first, then the one that was used the longest time
-//!   ago. Memory is measured while one waits, and again when that is some time ago ([`MEASURED`]): to measure costs more than
-//!   a turn does otherwise. Where it can't be done, the number alone counts.
+//!   ago. Memory is measured while one waits, and again when that is some time ago ([`Gauge`]). Where it can't be done, the
+//!   number alone counts.
 
 mod waiting;
 
@@ -20,7 +20,7 @@ use std::{
 };
 
 use bytes::BytesMut;
-use rustix::process::Pid;
+use futures_util::future::OptionFuture;
 use tokio::{
     sync::oneshot,
     time::{Instant, sleep_until},
@@ -34,7 +34,7 @@ pub use self::waiting::{Processes, WaitingProcess};
 use super::{
     exchange::later,
     live::{Aside, Expected, Live, Terms},
-    memory,
+    memory::Gauge,
     process::{Happening, Leave},
     protocol::{self, LifecycleState, Line},
 };
@@ -45,9 +45,6 @@ use crate::{
 
 /// How long after the result a process may take to say that its turn is over. It takes milliseconds.
 const SETTLING: Duration = Duration::from_secs(1);
-
-/// For how long it is taken as known how much memory a process takes.
-const MEASURED: Duration = Duration::from_secs(10);
 
 /// The processes that wait. Cheap to clone.
 #[derive(Clone)]
@@ -177,7 +174,7 @@ impl Pool {
             return;
         }
         let (held, asked) = self.0.enter(&mut waiting, Key::Room(place), session, terms, true);
-        if let (Some((memory, _)), Some(entry)) = (live.memory, waiting.entry(&held.key, held.number)) {
+        if let (Some(memory), Some(entry)) = (live.memory.known(), waiting.entry(&held.key, held.number)) {
             entry.memory = memory;
         }
         waiting.shrink(&self.0.limits);
@@ -263,7 +260,10 @@ impl Held {
 
     /// Holds the process until somebody takes it, or it has to go.
     pub(super) async fn wait(self, mut live: Live, asked: Asked) {
-        let leave = match self.waited(&mut live, asked).await {
+        let mut gauge = std::mem::take(&mut live.memory);
+        let waited = self.waited(&mut live, &mut gauge, asked).await;
+        live.memory = gauge;
+        let leave = match waited {
             Waited::Wanted(taker) => match taker.send(live) {
                 Ok(()) => return,
                 Err(given_back) => {
@@ -285,10 +285,11 @@ impl Held {
         live.process.end(Leave::Terminated).await;
     }
 
-    async fn waited(&self, live: &mut Live, mut asked: Asked) -> Waited {
+    async fn waited(&self, live: &mut Live, gauge: &mut Gauge, mut asked: Asked) -> Waited {
         let until = later(Instant::now(), self.pool.limits.idle);
-        let mut measuring = std::pin::pin!(measure(live.process.group()));
-        let mut is_measured = live.memory.is_some_and(|(_, at)| at.elapsed() < MEASURED);
+        let group = live.process.group().filter(|_| !gauge.is_recent());
+        let mut measuring = std::pin::pin!(OptionFuture::from(group.map(|group| gauge.measure(group))));
+        let mut is_measured = group.is_none();
         // One that was not asked anything yet may still be asking for its tools.
         let expected = match self.key {
             Key::Spare(..) => Expected::Questions,
@@ -304,8 +305,7 @@ impl Held {
                 asked = &mut asked => return asked.map_or(Waited::Unwanted, Waited::Wanted),
                 memory = &mut measuring, if !is_measured => {
                     is_measured = true;
-                    live.memory = memory.map(|memory| (memory, Instant::now()));
-                    self.measured(memory);
+                    self.measured(memory.flatten());
                 }
                 () = sleep_until(until) => return Waited::Unwanted,
             }
@@ -393,9 +393,4 @@ impl Settling {
         }
         Ok(())
     }
-}
-
-async fn measure(group: Option<Pid>) -> Option<u64> {
-    let group = group?;
-    tokio::task::spawn_blocking(move || memory::of_group(group)).await.ok().flatten()
 }
