@@ -2,7 +2,7 @@
 //!
 //! The floors, from the top; a module imports only from those below it:
 //! `cli` → `stage` → `serve` → `admin` → `webhook` · `missed` · `alarm` · `operator` · `playground` → `reload` · `toolchain` →
-//! `lane` → `turn` → `rehearsal` → `agent` · `plugin` · `campfire` → `store` · `egress` → `config` · `gate` → `id` · `address` · `causes` ·
+//! `lane` → `turn` → `rehearsal` · `telemetry` → `agent` · `plugin` · `campfire` → `store` · `egress` → `config` · `gate` → `id` · `address` · `causes` ·
 //! `activation` · `connections` · `window`.
 
 pub mod activation;
@@ -28,6 +28,7 @@ pub mod reload;
 pub mod serve;
 pub mod stage;
 pub mod store;
+pub mod telemetry;
 pub mod toolchain;
 pub mod turn;
 pub mod webhook;

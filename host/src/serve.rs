@@ -34,6 +34,7 @@ use crate::{
     plugin::{LoadError, Loader, Roster, Seat},
     reload::{Reload, Reloader, Source},
     store::{Horizon, RedisStore, SqliteStore, Store, StoreError, Swept},
+    telemetry::{Telemetry, TelemetryError},
     turn::Turns,
     webhook::{self, Door},
 };
@@ -77,6 +78,9 @@ pub enum ServeError {
     /// No HTTP client can be made.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// Traces can't be sent as the environment says.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
 }
 
 /// A host that is ready to take webhooks.
@@ -91,6 +95,8 @@ pub struct Hearth {
     client: Client,
     /// Told when a plugin sets a timer.
     timer_set: Arc<Notify>,
+    /// None if nobody wants traces.
+    telemetry: Option<Arc<Telemetry>>,
     /// None if it could not be had: bots matter more than the operator's commands.
     operator: Option<Socket>,
     /// None if nobody wants to look.
@@ -134,6 +140,7 @@ impl Hearth {
 
         let timer_set = Arc::new(Notify::new());
         let client = Client::new(config.campfire.timeout)?;
+        let telemetry = Telemetry::from_environment(client.connections())?.map(Arc::new);
         let host = &config.host;
         let hops = Hops { roster: Arc::clone(&roster), client: client.clone(), budget: host.bot_hops };
         let turns = Turns::new(
@@ -142,7 +149,8 @@ impl Hearth {
             agents,
             client.clone(),
             Arc::clone(&timer_set),
-        );
+        )
+        .traced_by(telemetry.clone());
         let lanes =
             Lanes::new(HostId::random(), Arc::clone(&store), turns, host.queue_limit, host.turns_in_flight);
         let left = store.abandoned_lanes(Timestamp::now()).await?;
@@ -162,6 +170,7 @@ impl Hearth {
             reloader,
             client,
             timer_set,
+            telemetry,
             operator,
             admin: None,
             playground: None,
@@ -300,6 +309,9 @@ impl Hearth {
         }
         if let Some(page) = page {
             let _ = page.await;
+        }
+        if let Some(telemetry) = self.telemetry {
+            telemetry.close().await;
         }
         self.store.close().await;
         Ok(served?)

@@ -136,6 +136,11 @@ impl Client {
         Ok(Self { remote, local, timeout, features: Arc::default(), bots: Arc::default() })
     }
 
+    /// Its connections to other hosts, for requests to whom else the operator names.
+    pub fn connections(&self) -> reqwest::Client {
+        self.remote.clone()
+    }
+
     /// Posts a message; its id, if the server told. The HTML should come from [`messages`](super::messages).
     pub async fn post_html(&self, target: &Target, html: &str) -> Result<Option<MessageId>, RequestError> {
         let body = Bytes::copy_from_slice(html.as_bytes());

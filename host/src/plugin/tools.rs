@@ -14,6 +14,7 @@ use super::{
     CallError, Cause, Code, Generation, LoadError, Reach, Tool, ToolErrorKind, bounded,
     health::Kind,
     schema::{Deadline, Schema, SchemaError, Threads},
+    trace::CALL_TOOL,
 };
 use crate::causes::with_causes;
 
@@ -161,11 +162,11 @@ impl Generation {
         if !problems.is_empty() {
             return Err(ToolTrouble::Input(problems));
         }
-        let reach = reach.calling("call-tool", &json!({ "name": name, "input": input }));
+        let reach = reach.calling(CALL_TOOL, &json!({ "name": name, "input": input }));
         let Code::V1(guest) = &self.plugin.code;
         let input = input.to_string();
         let call = async |store: &mut _| guest.call_tool(store, cause, name, &input).await;
-        let called = self.call_within("call-tool", deadline.left(), Some(&reach), call);
+        let called = self.call_within(CALL_TOOL, deadline.left(), Some(&reach), call);
         let answer = match self.noted(Kind::Tool, called.await) {
             Ok(Ok(output)) => Ok(cut(output.content)),
             Ok(Err(error)) => {

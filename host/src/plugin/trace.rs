@@ -11,13 +11,15 @@ use std::{
     time::Instant,
 };
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 use serde_json::value::{RawValue, to_raw_value};
 
 /// Bytes of a turn's trace, about.
 pub const LIMIT: usize = 256 << 10;
 /// What of that only calls of the guest may have, with what they are given and answer.
 const RESERVED: usize = 64 << 10;
+/// The call of a tool.
+pub(super) const CALL_TOOL: &str = "call-tool";
 /// What an item takes besides its texts.
 const ITEM: usize = 96;
 
@@ -34,6 +36,8 @@ pub struct Trace {
     pub settings: Option<String>,
     /// What the agent was asked with, if it was.
     pub asked: Option<Asked>,
+    /// When that was, in milliseconds since the turn began.
+    pub asked_at: Option<u64>,
     /// The calls of the plugin, in the order they began.
     pub calls: Vec<GuestCall>,
     /// What was seen of the agent meanwhile.
@@ -134,6 +138,26 @@ struct Taken {
     left: usize,
 }
 
+// === impl GuestCall ===
+
+impl GuestCall {
+    /// The tool that it was a call of, if it was one and there was room for that.
+    pub fn tool(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Input {
+            name: String,
+        }
+        let input = self.input.as_ref().filter(|_| self.call == CALL_TOOL)?;
+        serde_json::from_str::<Input>(input.get()).ok().map(|input| input.name)
+    }
+
+    /// Whether it ended with an error.
+    pub fn has_failed(&self) -> bool {
+        let output = self.output.as_ref().and_then(|output| serde_json::from_str(output.get()).ok());
+        matches!(output, Some(Told::Error::<IgnoredAny, IgnoredAny>(_)))
+    }
+}
+
 // === impl Told ===
 
 impl<T, E> Told<T, E> {
@@ -176,7 +200,9 @@ impl Tracer {
 
     /// What the agent is asked with.
     pub fn asked(&self, asked: Asked) {
+        let at = self.milliseconds();
         self.with(|taken| {
+            taken.trace.asked_at = Some(at);
             let bytes = asked.system_prompt.as_ref().map_or(0, String::len) + ITEM;
             taken.trace.asked = taken.takes(bytes, 0).then_some(asked);
         });

@@ -53,6 +53,7 @@ use crate::{
     store::{
         Begun, End, JournalRow, Lease, NewEvent, OutboxPart, PartState, SessionChange, Store, StoreError,
     },
+    telemetry::{Ended, Telemetry},
 };
 
 /// How often an event is begun before it is given up: a message that brings the host down must not do so for ever.
@@ -70,6 +71,8 @@ pub struct Turns {
     services: Arc<Services>,
     /// The bots whose credentials were refused and not taken since: the operator is told once.
     locked_out: Mutex<HashSet<BotName>>,
+    /// None if nobody wants their traces.
+    telemetry: Option<Arc<Telemetry>>,
 }
 
 /// How a turn went, as far as its lane is concerned.
@@ -96,7 +99,13 @@ impl Turns {
     ) -> Self {
         let services = Arc::new(Services::new(Arc::<dyn Store>::clone(&store), client.clone(), timer_set));
         let (delivery, locked_out) = (Delivery::new(client), Mutex::default());
-        Self { store, roster, agents, delivery, services, locked_out }
+        Self { store, roster, agents, delivery, services, locked_out, telemetry: None }
+    }
+
+    /// Has their traces sent.
+    #[must_use]
+    pub fn traced_by(self, telemetry: Option<Arc<Telemetry>>) -> Self {
+        Self { telemetry, ..self }
     }
 
     /// Answers an event, and ends it, unless `stop` comes first or its Campfire can't be reached. `interrupt` breaks off
@@ -275,6 +284,7 @@ impl Turns {
             posted: begun.posted,
             stop,
         };
+        let posted_from = (!parts.is_empty()).then(Timestamp::now);
         let delivered = match self.delivery.post(&errand, parts, resumed).await? {
             Posted::Through(delivered) => delivered,
             Posted::Stopped => return Ok(Way::Stopped),
@@ -288,7 +298,14 @@ impl Turns {
         let trace = answered.tracer.as_ref().map(Tracer::written);
         let (end, session) = (answered.end, answered.session);
         let finish = || self.store.finish(lease, begun.event, end, session, row.clone(), trace.clone());
-        Ok(if insist(stop, finish).await?.is_some() { Way::Ended } else { Way::Stopped })
+        if insist(stop, finish).await?.is_none() {
+            return Ok(Way::Stopped);
+        }
+        if let Some(telemetry) = &self.telemetry {
+            let (received_at, trace) = (begun.received_at, answered.tracer.as_ref().map(Tracer::trace));
+            telemetry.turn(&Ended { row: &row, end, received_at, posted_from, trace });
+        }
+        Ok(Way::Ended)
     }
 
     /// Everything from the occasion to the parts; asks the plugin and the agent, posts nothing but the reaction.
