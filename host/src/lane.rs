@@ -195,15 +195,17 @@ impl Lanes {
             }
             let acceptance = lanes.0.store.accept(event, lanes.0.queue_limit).await;
             let acceptance = acceptance.inspect_err(|_| {
-                // The store may have it all the same, and not be sure that it lasts.
+                // The store may have it all the same.
                 lanes.wake(lane.clone());
             })?;
             match acceptance {
+                // What is posted is kept before, and this with it: the turn need not wait for the disk.
                 Acceptance::Fresh => lanes.wake(lane),
                 Acceptance::Duplicate => tracing::info!(%lane, "a repeated delivery was passed over"),
                 Acceptance::Refused => lanes.overflow(lane),
                 Acceptance::Looping { tell } => lanes.looping(lane, tell),
             }
+            lanes.0.store.persist().await?;
             Ok(acceptance)
         });
         accepted.await.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string().into())))

@@ -1,15 +1,16 @@
 //! What must outlive a process: the inbox, the lanes' leases, sessions, the outbox, the journal, timers and the plugins' kv.
 //!
 //! Invariants, for every implementation:
-//! - `accept` returns only once the event is on stable storage (as far as a Redis is set up to, see [`RedisStore`]); what it took is handed out by `begin` until `finish`.
+//! - What `accept` took is handed out by `begin` until `finish`, and is on stable storage once `persist` has returned (as far
+//!   as a Redis is set up to, see [`RedisStore`]). So a turn need not wait for the disk, and whoever promises something does.
 //! - A lane has one holder at a time. Every write that changes a lane carries its [`Lease`]; one whose fencing token
 //!   is no longer current changes nothing and fails with [`StoreError::LeaseLost`].
 //! - Events of a lane are handed out in the order they were accepted.
 //! - Parts of an event are recorded before the first of them is sent, are sent in order, and each is marked before the
 //!   next is sent. So after a crash only the first unmarked part is in doubt; those behind it were not sent.
-//! - What was answered by a call is seen by every later one, and survives a killed process. `accept`, `record_parts` and
-//!   a mark with planned parts behind it survive a power loss too; the rest may be undone by one, newest first, and is
-//!   then only done again. (So a timer that a room was told of is kept: the telling was recorded after it.)
+//! - What was answered by a call is seen by every later one, and survives a killed process. `ask_to_stop`, `record_parts`, a
+//!   mark with planned parts behind it, and all that came before any of these, survive a power loss too; the rest may be
+//!   undone by one, newest first, and is then only done again. (So a timer that a room was told of is kept: the telling was recorded after it.)
 //!
 //! - A time that has come becomes an event in one step: it is either still due or in its lane, never both, and whoever
 //!   fires it second is told that it is gone.
@@ -445,9 +446,15 @@ pub const DUPLICATE_WINDOW: Duration = Duration::from_hours(24);
 /// The one way to what lasts. See the module's contract.
 #[async_trait]
 pub trait Store: Insight + Oversight + Kept + Send + Sync + 'static {
-    /// Takes an event in, durably. `queue_limit` bounds the unfinished (waiting and running) events of a lane. Duplicates
+    /// Takes an event in; [`persist`](Self::persist) says when it lasts. `queue_limit` bounds the unfinished (waiting and running) events of a lane. Duplicates
     /// are told from the others first, then the chain is counted, then the lane.
     async fn accept(&self, event: NewEvent, queue_limit: u32) -> Result<Acceptance, StoreError>;
+
+    /// Returns once everything that was answered before survives a power loss.
+    ///
+    /// # Errors
+    /// If it may not. It is there all the same until the power fails.
+    async fn persist(&self) -> Result<(), StoreError>;
 
     /// The rooms that are known, those first from which something came last. At most [`LISTED`].
     async fn known_rooms(&self) -> Result<Vec<KnownRoom>, StoreError>;

@@ -164,7 +164,11 @@ impl SqliteStore {
 #[async_trait]
 impl Store for SqliteStore {
     async fn accept(&self, event: NewEvent, queue_limit: u32) -> Result<Acceptance, StoreError> {
-        self.write(Flush::Always, move |c| inbox::accept(c, &event, queue_limit)).await
+        self.write(Flush::Never, move |c| inbox::accept(c, &event, queue_limit)).await
+    }
+
+    async fn persist(&self) -> Result<(), StoreError> {
+        self.writer.ask(writer::barrier).await
     }
 
     async fn known_rooms(&self) -> Result<Vec<KnownRoom>, StoreError> {

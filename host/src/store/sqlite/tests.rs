@@ -311,23 +311,31 @@ fn flushed_by_hand() -> (SqliteStore, Receiver<()>, SyncSender<io::Result<()>>, 
 #[tokio::test]
 async fn what_needs_no_flush_does_not_wait_for_one() {
     let (store, begun, ends, _folder) = flushed_by_hand();
-    let mut accepted = store.accept(message(1, 1), 10);
-    assert!(futures_util::poll!(&mut accepted).is_pending());
+    store.accept(message(1, 1), 10).await.unwrap();
+    let (flushes, commits) = (store.flushes(), store.commits());
+    let mut kept = store.persist();
+    assert!(futures_util::poll!(&mut kept).is_pending());
     begun.recv().unwrap();
+    assert_eq!(store.commits(), commits, "there is nothing to commit");
     let lease = take(&store, 1).await;
-    assert!(store.begin(&lease, Timestamp(0)).await.unwrap().is_some(), "it is committed");
-    assert!(futures_util::poll!(&mut accepted).is_pending(), "and not promised");
+    assert!(store.begin(&lease, Timestamp(0)).await.unwrap().is_some());
+    assert!(futures_util::poll!(&mut kept).is_pending(), "it is not promised yet");
     ends.send(Ok(())).unwrap();
-    assert_eq!(accepted.await.unwrap(), Acceptance::Fresh);
+    kept.await.unwrap();
+    assert_eq!(store.flushes(), flushes + 1);
 }
 
 #[tokio::test]
 async fn what_gathers_during_a_flush_shares_the_next_one() {
     let (store, begun, ends, _folder) = flushed_by_hand();
-    let mut first = store.accept(message(1, 1), 10);
+    store.accept(message(1, 1), 10).await.unwrap();
+    let mut first = store.persist();
     assert!(futures_util::poll!(&mut first).is_pending());
     begun.recv().unwrap();
-    let mut later = join_all((2..6).map(|id| store.accept(message(id, id), 10)));
+    for id in 2..6 {
+        store.accept(message(id, id), 10).await.unwrap();
+    }
+    let mut later = join_all((2..6).map(|_| store.persist()));
     assert!(futures_util::poll!(&mut later).is_pending());
     // Once the second is answered, what came before the first is committed and handed over.
     store.ping().await.unwrap();
@@ -344,7 +352,8 @@ async fn what_gathers_during_a_flush_shares_the_next_one() {
 async fn a_failed_flush_is_told_and_the_next_promise_rests_on_a_checkpoint() {
     let (store, _begun, ends, folder) = flushed_by_hand();
     ends.send(Err(io::Error::other("the disk is gone"))).unwrap();
-    let refused = store.accept(message(1, 1), 10).await.unwrap_err();
+    store.accept(message(1, 1), 10).await.unwrap();
+    let refused = store.persist().await.unwrap_err();
     assert!(refused.to_string().contains("the disk is gone"), "{refused}");
     let log = || fs::metadata(folder.path().join("hearth.db-wal")).unwrap().len();
     let before = log();
@@ -354,6 +363,7 @@ async fn a_failed_flush_is_told_and_the_next_promise_rests_on_a_checkpoint() {
         Acceptance::Duplicate,
         "it was taken all the same"
     );
+    store.persist().await.unwrap();
     assert!(log() < before, "the log was written back first: {} bytes, {before} before", log());
 }
 

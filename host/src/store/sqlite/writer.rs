@@ -59,6 +59,10 @@ pub(super) type Condition = Box<dyn Fn(&Connection) -> Result<bool, StoreError> 
 pub(super) trait Operation: Send {
     /// Whether it must be on stable storage before it is answered.
     fn needs_flush(&self, connection: &Connection) -> Result<bool, StoreError>;
+    /// Whether it needs a transaction at all.
+    fn writes(&self) -> bool {
+        true
+    }
     /// Does it. Fails only if the transaction as a whole is lost.
     fn run(&mut self, transaction: &mut Transaction<'_>) -> Result<(), StoreError>;
     /// Answers, now that the transaction's fate is known, and that of its flush if it needed one.
@@ -73,6 +77,11 @@ pub(super) fn operation<T: Send + 'static>(
 ) -> Box<dyn Operation> {
     let result = Err(StoreError::Unavailable("it was not run".into()));
     Box::new(Asked { flush, work: Some(work), result, reply })
+}
+
+/// An operation that only waits for the flush of those before it.
+pub(super) fn barrier(reply: Reply<()>) -> Box<dyn Operation> {
+    Box::new(Barrier(reply))
 }
 
 /// Starts the thread. It holds `lock` until its connection is closed, and counts transactions in `commits`.
@@ -98,6 +107,8 @@ struct Asked<T, W> {
     result: Result<T, StoreError>,
     reply: Reply<T>,
 }
+
+struct Barrier(Reply<()>);
 
 struct Writer {
     // Dropped in this order: a connection that is closed takes the log away.
@@ -148,6 +159,9 @@ impl Writer {
         self.failed |= self.flusher.has_failed();
         if self.failed {
             self.checkpoint()?;
+        }
+        if !batch.iter().any(|operation| operation.writes()) {
+            return Ok(vec![true; batch.len()]);
         }
         let promises = batch.iter().map(|operation| operation.needs_flush(&self.connection));
         let promises = promises.collect::<Result<Vec<_>, _>>()?;
@@ -211,5 +225,26 @@ where
     fn answer(self: Box<Self>, kept: Result<(), StoreError>) {
         // Nobody listens any more if the caller was dropped.
         _ = self.reply.send(kept.and(self.result));
+    }
+}
+
+// === impl Operation for Barrier ===
+
+impl Operation for Barrier {
+    fn needs_flush(&self, _connection: &Connection) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+
+    fn writes(&self) -> bool {
+        false
+    }
+
+    fn run(&mut self, _transaction: &mut Transaction<'_>) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, kept: Result<(), StoreError>) {
+        // Nobody listens any more if the caller was dropped.
+        _ = self.0.send(kept);
     }
 }
