@@ -20,7 +20,7 @@ use hearth::{
     id::{BotName, RoomId, UserId},
     operator::Failure,
     playground::{Features, Options, Playground},
-    stage::{ANY, Page, Stage},
+    stage::{ANY, Page, Stage, webhook_url},
 };
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use secrecy::ExposeSecret;
@@ -39,7 +39,7 @@ pub const SURVIVE: [&str; 4] = ["sh", "-c", "trap '' XFSZ; exec \"$@\"", "surviv
 const LOOK: Duration = Duration::from_millis(20);
 
 /// The `[agent]` of a host whose answers are the demo agent's.
-const DEMO: &str = "command = \"demo-agent\"";
+pub(crate) const DEMO: &str = "command = \"demo-agent\"";
 
 /// A Campfire, and a host outside this process that answers for the bots in it; one of them is the `assistant`.
 pub struct Outside {
@@ -49,15 +49,26 @@ pub struct Outside {
     pub room: RoomId,
     /// Where the host takes webhooks.
     pub listen: SocketAddr,
-    bots: BTreeMap<BotName, UserId>,
+    bots: BTreeMap<BotName, Account>,
     config: PathBuf,
     host: Option<Child>,
     /// How many plugins the host has loaded since its start.
     loaded: Arc<AtomicUsize>,
     /// Takes down its log until that ends.
     listener: Option<JoinHandle<()>>,
-    _page: Page,
+    /// Served for as long as a host of its bots is there.
+    page: Arc<Page>,
     folder: TempDir,
+}
+
+/// A bot on this Campfire.
+#[derive(Clone)]
+struct Account {
+    user: UserId,
+    /// As it stands in bots.toml.
+    key: String,
+    /// The same of its webhook's secret.
+    secret: String,
 }
 
 impl Outside {
@@ -102,7 +113,7 @@ impl Outside {
         Self::with(bots, host_keys, campfire_keys, DEMO, options).await
     }
 
-    async fn with(
+    pub(crate) async fn with(
         bots: &[&str],
         host_keys: &str,
         campfire_keys: &str,
@@ -135,7 +146,8 @@ impl Outside {
             )
             .expect("a String takes what is written");
             let id = key.split('-').next().and_then(|id| id.parse().ok());
-            users.insert(name.clone(), UserId(id.expect("a key begins with an id")));
+            let user = UserId(id.expect("a key begins with an id"));
+            users.insert(name.clone(), Account { user, key: key.to_owned(), secret: secret.to_owned() });
         }
         std::fs::write(&path, toml).expect("the folder is writable");
         let room = stage.rooms[&BotName::from("assistant")];
@@ -150,9 +162,54 @@ impl Outside {
             host: None,
             loaded: Arc::default(),
             listener: None,
-            _page: stage.page,
+            page: Arc::new(stage.page),
             folder,
         }
+    }
+
+    /// Another host of the same deployment, in a folder of its own, that was not started yet. It takes webhooks at an address
+    /// of its own, to which none goes. `change` is made to its bots.toml.
+    ///
+    /// # Panics
+    /// If no port is free.
+    #[must_use]
+    pub fn beside(&self, change: impl FnOnce(String) -> String) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let free = std::net::TcpListener::bind(ANY).and_then(|listener| listener.local_addr());
+        let listen = free.expect("a port is free");
+        let toml = std::fs::read_to_string(&self.config).expect("it was written");
+        let toml = change(toml.replace(&self.listen.to_string(), &listen.to_string()));
+        let config = folder.path().join("bots.toml");
+        std::fs::write(&config, toml).expect("the folder is writable");
+        Self {
+            playground: self.playground.clone(),
+            room: self.room,
+            listen,
+            bots: self.bots.clone(),
+            config,
+            host: None,
+            loaded: Arc::default(),
+            listener: None,
+            page: Arc::clone(&self.page),
+            folder,
+        }
+    }
+
+    /// Has the webhooks of all bots sent to this address, by whatever stands there.
+    ///
+    /// # Panics
+    /// If the address can't be part of a URL.
+    pub fn send_webhooks_to(&self, address: SocketAddr) {
+        let host = format!("http://{address}").parse().expect("an address can be part of a URL");
+        for (name, account) in &self.bots {
+            let url = webhook_url(&host, name, &account.secret);
+            self.playground.set_webhook(account.user, url).expect("it is a bot");
+        }
+    }
+
+    /// What nobody may find in a log: the bots' keys and the secrets of their webhooks.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.bots.values().flat_map(|account| [account.key.as_str(), account.secret.as_str()])
     }
 
     /// Starts the host, and waits until it says that it is up.
@@ -162,6 +219,11 @@ impl Outside {
 
     /// Starts the host through another program, which gets this input and runs what follows its arguments.
     pub async fn start_by(&mut self, launcher: &[&str], input: Stdio) {
+        assert!(self.comes_up(launcher, input).await, "hearth ended at its start");
+    }
+
+    /// The same for a host that may find something missing; answers whether it is up. If not, it has ended.
+    pub(crate) async fn comes_up(&mut self, launcher: &[&str], input: Stdio) -> bool {
         let mut command = self.command(launcher, &["run"]);
         let mut host = command.stdin(input).stdout(Stdio::null()).spawn().expect("hearth starts");
         let mut log = BufReader::new(host.stderr.take().expect("its log is a pipe")).lines();
@@ -176,10 +238,10 @@ impl Outside {
             }
             false
         };
-        assert!(
-            tokio::time::timeout(PATIENCE, up).await.expect("it is up in time"),
-            "hearth ended at its start"
-        );
+        if !tokio::time::timeout(PATIENCE, up).await.expect("it is up in time") {
+            host.wait().await.expect("its end can be seen");
+            return false;
+        }
         self.loaded = Arc::default();
         let loaded = Arc::clone(&self.loaded);
         // A log that nobody reads would hold the host up.
@@ -193,6 +255,7 @@ impl Outside {
             }
         });
         (self.host, self.listener) = (Some(host), Some(listener));
+        true
     }
 
     /// Runs another command with the host's configuration, to its end, through a program as `start_by` does.
@@ -284,7 +347,7 @@ impl Outside {
 
     /// A bot as one who writes in rooms.
     pub fn user(&self, bot: &str) -> UserId {
-        self.bots[&BotName::from(bot)]
+        self.bots[&BotName::from(bot)].user
     }
 
     /// What was not answered as it should be.

@@ -23,19 +23,29 @@ const TRIES: usize = 5;
 pub struct RedisServer {
     port: u16,
     folder: PathBuf,
+    /// How often it flushes its append-only file, in Redis' words.
+    flush: &'static str,
     running: Option<Child>,
 }
 
 impl RedisServer {
-    /// Starts one that keeps its data in this folder.
+    /// Starts one that keeps its data in this folder, and flushes them once a second.
     ///
     /// # Panics
     /// If there is none: tests/run installs it.
     pub fn start(folder: &Path) -> Self {
+        Self::start_flushing(folder, "everysec")
+    }
+
+    /// The same with another `appendfsync`.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    pub fn start_flushing(folder: &Path, flush: &'static str) -> Self {
         for _ in 0..TRIES {
             let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
             let port = free.expect("a port is free").port();
-            let mut server = Self { port, folder: folder.to_owned(), running: None };
+            let mut server = Self { port, folder: folder.to_owned(), flush, running: None };
             if server.comes_back() {
                 return server;
             }
@@ -69,7 +79,7 @@ impl RedisServer {
         command.args(["-c", SUPERVISE, "supervise"]).arg(server);
         command.arg("--port").arg(self.port.to_string()).arg("--dir").arg(&self.folder);
         command.args(["--bind", "127.0.0.1", "--requirepass", PASSWORD, "--save", ""]);
-        command.args(["--appendonly", "yes", "--appendfsync", "everysec"]);
+        command.args(["--appendonly", "yes", "--appendfsync", self.flush]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut running = command.spawn().expect("a shell starts");
         let log = BufReader::new(running.stdout.take().expect("its output is a pipe"));

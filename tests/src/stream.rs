@@ -53,6 +53,8 @@ pub(super) struct Sent {
     pub(super) message: MessageId,
     /// Whether the host acknowledged it.
     pub(super) acknowledged: bool,
+    /// When that was known.
+    pub(super) at: Instant,
 }
 
 /// Something that a bot said.
@@ -66,6 +68,8 @@ pub(super) struct Answer {
     pub(super) number: Option<u64>,
     /// What it said.
     pub(super) text: String,
+    /// When it first said something there.
+    pub(super) at: Instant,
 }
 
 /// Everything that was said and heard.
@@ -109,13 +113,13 @@ pub(super) async fn speak(
     while Instant::now() < until {
         let number = record.next.fetch_add(1, Ordering::Relaxed);
         let words = chance.one(manner.words).unwrap_or_default();
-        let text = format!("{}n={number} {words}", place.address);
-        let message = record.playground.say(place.speaker, place.room, &text).expect("it can be said");
+        let message = place.say(&record.playground, &format!("n={number} {words}"));
         let delivered =
             record.playground.wait_for_delivery(|delivery| delivery.message == message, PATIENCE * 2);
         let status = delivered.await.unwrap_or_else(|| panic!("the delivery of {number} has no end")).status;
         let acknowledged = status == Some(204);
-        let sent = Sent { number, room: place.room, bot: place.bot, message, acknowledged };
+        let sent =
+            Sent { number, room: place.room, bot: place.bot, message, acknowledged, at: Instant::now() };
         lock(&record.sent).push(sent);
         tokio::time::sleep(chance.time(manner.thought.clone())).await;
         record.fewer_unanswered(place.room, manner.unanswered, until).await;
@@ -123,10 +127,23 @@ pub(super) async fn speak(
 }
 
 /// The first number in a text.
-fn number(text: &str) -> Option<u64> {
+pub(super) fn number(text: &str) -> Option<u64> {
     let (_, after) = text.split_once("n=")?;
     let digits = after.bytes().take_while(u8::is_ascii_digit).count();
     after[..digits].parse().ok()
+}
+
+// === impl Place ===
+
+impl Place {
+    /// Says something to the bot.
+    ///
+    /// # Panics
+    /// If the room is gone.
+    pub(super) fn say(&self, playground: &Playground, text: &str) -> MessageId {
+        let text = format!("{}{text}", self.address);
+        playground.say(self.speaker, self.room, &text).expect("it can be said")
+    }
 }
 
 // === impl Record ===
@@ -146,7 +163,10 @@ impl Record {
         let task = tokio::spawn(async move {
             while let Some(change) = changes.next().await {
                 match change {
-                    Change::MessageCreated(message) if bots.contains(&message.author) => {
+                    // An answer may take the place of a message that stood for it.
+                    Change::MessageCreated(message) | Change::MessageUpdated(message)
+                        if bots.contains(&message.author) =>
+                    {
                         listener.hear(&message);
                     }
                     Change::Missed(_) => listener.hear_again(&bots),
@@ -195,9 +215,12 @@ impl Record {
 
     fn hear(&self, message: &Message) {
         let (number, text) = (number(&message.plain), message.plain.clone());
-        let answer = Answer { room: message.room, bot: message.author, number, text };
+        let mut answer = Answer { room: message.room, bot: message.author, number, text, at: Instant::now() };
         let heard = {
             let mut answers = lock(&self.answers);
+            if let Some(earlier) = answers.get(&message.id) {
+                answer.at = earlier.at;
+            }
             answers.insert(message.id, answer);
             answers.len()
         };

@@ -177,11 +177,23 @@ pub(crate) fn judge(
     if faults.is_empty() { Ok(()) } else { Err(Fault(faults)) }
 }
 
-/// Looks for what a host that has ended should not have left.
+/// Looks for what a host that has ended should not have left, and into the file of its store.
+///
+/// # Errors
+/// If there is something, or the file is broken.
+pub(crate) async fn nothing_left(outside: &Outside) -> Result<(), Fault> {
+    nothing_runs(outside).await?;
+    // A backup is checked for its integrity.
+    let copy = outside.folder().join("copy.db");
+    outside.hearth(&["backup", copy.to_str().expect("its path is text")]).await;
+    Ok(())
+}
+
+/// Looks for processes, temporary folders and a socket that a host that has ended should not have left.
 ///
 /// # Errors
 /// If there is something.
-pub(crate) async fn nothing_left(outside: &Outside) -> Result<(), Fault> {
+pub(crate) async fn nothing_runs(outside: &Outside) -> Result<(), Fault> {
     let mut faults = String::new();
     // A host's guard goes after its host, once it has seen that nothing is left to do.
     let deadline = Instant::now() + PATIENCE;
@@ -200,9 +212,6 @@ pub(crate) async fn nothing_left(outside: &Outside) -> Result<(), Fault> {
     if socket.exists() {
         fault(&mut faults, format_args!("a socket is left: {}", socket.display()));
     }
-    // A backup is checked for its integrity.
-    let copy = outside.folder().join("copy.db");
-    outside.hearth(&["backup", copy.to_str().expect("its path is text")]).await;
     if faults.is_empty() { Ok(()) } else { Err(Fault(faults)) }
 }
 
