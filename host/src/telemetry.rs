@@ -35,7 +35,7 @@ use url::Url;
 
 use crate::{
     id::Timestamp,
-    plugin::trace::{GuestCall, Trace},
+    plugin::trace::{self, GuestCall, Trace},
     store::{End, JournalRow},
 };
 
@@ -78,7 +78,7 @@ pub struct Ended<'turn> {
     /// When its answer began to be posted; none if there was none.
     pub posted_from: Option<Timestamp>,
     /// How its plugin lived it, if that was called.
-    pub trace: Option<Trace>,
+    pub tracer: Option<&'turn trace::Tracer>,
 }
 
 /// Takes spans to a collector. The exporter's thread is none of the runtime's.
@@ -127,12 +127,12 @@ impl Telemetry {
 
     /// Takes a turn to be sent.
     pub fn turn(&self, ended: &Ended<'_>) {
-        let Ended { row, end, received_at, posted_from, trace } = ended;
+        let Ended { row, end, received_at, posted_from, tracer } = ended;
         let root = self.span(&Context::new(), "turn", SpanKind::Consumer, *received_at, of_turn(row));
         let turn = Context::new().with_span(root);
         self.add(&turn, "queue", SpanKind::Internal, (*received_at, row.started_at), Vec::new());
-        if let Some(trace) = trace {
-            self.plugin_and_agent(&turn, row, trace);
+        if let Some(tracer) = tracer {
+            self.plugin_and_agent(&turn, row, &tracer.trace());
         }
         if let Some(since) = posted_from {
             self.add(&turn, "post", SpanKind::Client, (*since, row.ended_at), of_posts(&row.details));

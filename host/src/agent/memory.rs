@@ -100,7 +100,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_measurement_that_was_given_up_is_there_for_the_next_who_asks() {
-        let (end, ended) = std::sync::mpsc::channel();
+        let (end, ended) = std::sync::mpsc::sync_channel(1);
         let running = spawn_blocking(move || ended.recv().ok());
         let mut gauge = Gauge { last: None, running: Some(running) };
         let this = rustix::process::getpgrp();

@@ -217,9 +217,9 @@ impl Turns {
             // Nobody could be told: there is no key, or no message to speak of.
             tracing::error!("the event can't be answered: its bot has no key, or its record is broken");
             let row = row("unanswerable", json!({}));
-            meter::turn(&row);
-            self.store.finish(lease, begun.event, End::Failed, SessionChange::Keep, row, None).await?;
-            return Ok(Way::Ended);
+            let received_at = begun.received_at;
+            let ended = Ended { row: &row, end: End::Failed, received_at, posted_from: None, tracer: None };
+            return self.finish(lease, &ended, SessionChange::Keep, stop).await;
         };
 
         let resumed = !begun.parts.is_empty();
@@ -294,16 +294,28 @@ impl Turns {
         answered.details["about"] = occasion.about();
         tracing::info!(outcome = %answered.outcome, posted = delivered.posted.len(), "the turn ended");
         let row = row(&answered.outcome, answered.details);
-        meter::turn(&row);
-        let trace = answered.tracer.as_ref().map(Tracer::written);
-        let (end, session) = (answered.end, answered.session);
-        let finish = || self.store.finish(lease, begun.event, end, session, row.clone(), trace.clone());
+        let (received_at, tracer) = (begun.received_at, answered.tracer.as_ref());
+        let ended = Ended { row: &row, end: answered.end, received_at, posted_from, tracer };
+        self.finish(lease, &ended, answered.session, stop).await
+    }
+
+    /// Writes down what a turn came to.
+    async fn finish(
+        &self,
+        lease: &Lease,
+        ended: &Ended<'_>,
+        session: SessionChange,
+        stop: &CancellationToken,
+    ) -> Result<Way, StoreError> {
+        let Ended { row, end, tracer, .. } = *ended;
+        meter::turn(row);
+        let trace = tracer.map(Tracer::written);
+        let finish = || self.store.finish(lease, row.event, end, session, row.clone(), trace.clone());
         if insist(stop, finish).await?.is_none() {
             return Ok(Way::Stopped);
         }
         if let Some(telemetry) = &self.telemetry {
-            let (received_at, trace) = (begun.received_at, answered.tracer.as_ref().map(Tracer::trace));
-            telemetry.turn(&Ended { row: &row, end, received_at, posted_from, trace });
+            telemetry.turn(ended);
         }
         Ok(Way::Ended)
     }
