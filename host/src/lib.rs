@@ -3,7 +3,7 @@
 //! The floors, from the top; a module imports only from those below it:
 //! `cli` → `stage` → `serve` → `admin` → `webhook` · `missed` · `alarm` · `operator` · `playground` → `reload` · `toolchain` →
 //! `lane` → `turn` → `rehearsal` · `telemetry` → `agent` · `plugin` · `campfire` → `store` · `egress` → `config` · `gate` → `id` · `address` · `causes` ·
-//! `activation` · `connections` · `window`.
+//! `activation` · `connections` · `tenure` · `window`.
 
 pub mod activation;
 pub mod address;
@@ -29,6 +29,7 @@ pub mod serve;
 pub mod stage;
 pub mod store;
 pub mod telemetry;
+pub mod tenure;
 pub mod toolchain;
 pub mod turn;
 pub mod webhook;

@@ -32,6 +32,7 @@ use crate::{
     lane::{Hops, Lanes},
     plugin::Roster,
     store::{Acceptance, KnownRoom, NewEvent, Source, Store, StoreError},
+    tenure::Tenure,
     turn::{self, Occasion},
 };
 
@@ -143,7 +144,7 @@ impl Missed {
         if !bot.rooms.is_empty() && !bot.rooms.contains(&room.lane.room) {
             return Ok(());
         }
-        let Some(target) = turn::target(bot, room.lane.room) else { return Ok(()) };
+        let Some(target) = turn::target(bot, room.lane.room, Tenure::endless()) else { return Ok(()) };
         let room = self.store.know_room(room.clone()).await?;
         let oldest = Timestamp::now().before(AGE);
         let unread = match self.unread(&target, room.read_to, oldest).await {

@@ -26,7 +26,7 @@ use crate::{
     alarm::{self, Alarm},
     campfire::{Client, ClientError},
     config::{Config, StoreLocation},
-    id::{HostId, LaneKey, Timestamp},
+    id::{HostId, Timestamp},
     lane::{Hops, Lanes},
     missed::Missed,
     operator::{self, Operator, Running, Socket},
@@ -46,8 +46,6 @@ const SWEEP_PAUSE: Duration = Duration::from_mins(1);
 pub(crate) const COMPILED: &str = "compiled";
 /// How long another process may have the store at the start: a host that is about to end, or an operator's command.
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
-/// How often it is looked for what hosts have left that share the store.
-const TAKE_OVER: Duration = Duration::from_secs(5);
 
 /// How long the first turns wait for what was missed before the start, which is older than what comes from now on.
 const MISSED_PATIENCE: Duration = Duration::from_secs(5);
@@ -284,8 +282,7 @@ impl Hearth {
                 takes: alarm::takes_timers,
             };
             let returned = wake_returned(&self.roster, &*self.store, &self.lanes);
-            let taken_over = take_over(&self.roster, &*self.store, &self.lanes);
-            tokio::join!(reload.watch(), alarm.run(), missed_read, returned, taken_over);
+            tokio::join!(reload.watch(), alarm.run(), missed_read, returned);
             std::future::pending().await
         });
         let turns_over = CancellationToken::new();
@@ -300,7 +297,9 @@ impl Hearth {
             turns_over.cancel();
             served
         };
-        let (served, ()) = tokio::join!(turns, webhook::serve(door, listener, turns_over.cancelled()));
+        let in_touch = turns_over.run_until_cancelled(self.lanes.stay_in_touch());
+        let (served, (), _) =
+            tokio::join!(turns, webhook::serve(door, listener, turns_over.cancelled()), in_touch);
         ended.cancel();
         let _ = sweeper.await;
         for door in [operator, admin].into_iter().flatten() {
@@ -385,30 +384,13 @@ fn operator_socket(data_dir: &Path) -> Option<Socket> {
         .ok()
 }
 
-/// Wakes what another host has left that shared the store: it died, or it closed before it was through.
-async fn take_over(roster: &Roster, store: &dyn Store, lanes: &Lanes) {
-    loop {
-        tokio::time::sleep(TAKE_OVER).await;
-        match store.abandoned_lanes(Timestamp::now()).await {
-            Ok(left) => wake_known(roster, lanes, left),
-            Err(error) => tracing::warn!(%error, "it is not known what other hosts have left"),
-        }
-    }
-}
-
-/// Wakes these lanes, but for those of bots that are not in bots.toml.
-fn wake_known(roster: &Roster, lanes: &Lanes, waiting: Vec<LaneKey>) {
-    let is_there = |lane: &LaneKey| roster.bot(lane.bot.as_str()).is_some();
-    waiting.into_iter().filter(is_there).for_each(|lane| lanes.wake(lane));
-}
-
 /// Wakes what waits for bots that are back in bots.toml.
 async fn wake_returned(roster: &Roster, store: &dyn Store, lanes: &Lanes) {
     let mut changes = roster.changes();
     // The sender lives in the roster.
     while changes.changed().await.is_ok() {
         match store.unfinished_lanes().await {
-            Ok(waiting) => wake_known(roster, lanes, waiting),
+            Ok(waiting) => waiting.into_iter().for_each(|lane| lanes.wake_known(lane)),
             Err(error) => {
                 tracing::warn!(%error, "what waits for bots that are back could not be looked for yet");
                 tokio::time::sleep(STORE_PATIENCE).await;

@@ -13,6 +13,7 @@ pub mod messages_api;
 pub mod outside;
 pub mod plugin_calls;
 pub mod preload;
+pub mod proxy;
 pub mod redis_server;
 pub mod soak;
 mod stream;

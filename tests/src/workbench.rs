@@ -13,6 +13,7 @@ use hearth::{
     },
     stage::{ANY, Stage},
     store::SqliteStore,
+    tenure::Tenure,
 };
 use tempfile::TempDir;
 
@@ -62,6 +63,7 @@ impl Workbench {
             base: bot.campfire_url.clone().expect(on_the_stage),
             room,
             bot_key: bot.bot_key.clone().expect(on_the_stage),
+            tenure: Tenure::endless(),
         };
         let reach = Reach {
             services: Arc::new(Services::new(Arc::new(store), client, Arc::default())),

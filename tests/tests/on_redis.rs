@@ -2,16 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
-use std::process::Stdio;
-
 use hearth_tests::{
-    binary,
     outside::Outside,
     redis_server::{PASSWORD, RedisServer},
 };
 use rustix::process::Signal;
 use tempfile::TempDir;
-use tokio::process::{Child, Command};
 
 /// A host on a Redis of its own.
 async fn on_redis() -> (Outside, RedisServer, TempDir) {
@@ -25,19 +21,6 @@ async fn on_redis() -> (Outside, RedisServer, TempDir) {
         password.display(),
     );
     (Outside::new(&keys).await, server, folder)
-}
-
-/// Another host on the same store, to which no webhook goes.
-fn beside(outside: &Outside) -> Child {
-    let toml = std::fs::read_to_string(outside.folder().join("bots.toml")).unwrap();
-    let toml = toml.replace(&outside.listen.to_string(), "127.0.0.1:0");
-    let config = outside.folder().join("beside.toml");
-    std::fs::write(&config, toml.replace("[host]\n", "[host]\ndata-dir = \"beside\"\n")).unwrap();
-    #[expect(clippy::disallowed_methods, reason = "the host is what is tested")]
-    let mut command = Command::new(binary::path());
-    command.args(["run", "--config"]).arg(config).env_clear().env("PATH", "/usr/bin:/bin");
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-    command.spawn().unwrap()
 }
 
 fn log(outside: &Outside) -> String {
@@ -64,14 +47,15 @@ async fn a_host_that_was_killed_is_taken_over_by_another_which_answers_once_and_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_runs_already_takes_over_from_one_that_was_killed_and_answers_once() {
     let (mut outside, _server, _folder) = on_redis().await;
-    let mut beside = beside(&outside);
+    let mut beside = outside.beside(|toml| toml);
+    beside.start().await;
     outside.ask("demo:slow=10000 patience").await;
     outside.say("and then?").await;
     outside.end(Signal::KILL).await;
     outside.hear("and then?").await;
     let answers = outside.answers();
     assert!(answers.len() == 2 && answers[0].contains("patience"), "{answers:?}");
-    assert!(beside.try_wait().unwrap().is_none(), "it runs");
+    beside.end(Signal::TERM).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

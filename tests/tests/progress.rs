@@ -6,6 +6,7 @@ use hearth::{
     campfire::{Client, Target},
     id::{MessageId, RoomId, UserId},
     playground::{Change, Changes, Fault, Features, Message, Options},
+    tenure::Tenure,
 };
 use hearth_tests::{
     binary,
@@ -129,7 +130,8 @@ async fn where_somebody_removed_what_was_shown_the_answer_is_a_message_of_its_ow
     let shown = placeholder(&world, room).await;
     let bot = &world.config.bots[&"assistant".into()];
     let (base, bot_key) = (bot.campfire_url.clone().unwrap(), bot.bot_key.clone().unwrap());
-    Client::new(PATIENCE).unwrap().remove(&Target { base, room, bot_key }, shown).await.unwrap();
+    let target = Target { base, room, bot_key, tenure: Tenure::endless() };
+    Client::new(PATIENCE).unwrap().remove(&target, shown).await.unwrap();
     world.drained().await;
     let said = said(&world, room);
     assert_eq!(said.len(), 1, "{said:?}");

@@ -85,13 +85,13 @@ async fn whoever_holds_the_lanes_can_interrupt_one() {
     let (room, shared) = (world.room("assistant"), world.playground.shared_room());
     begin(&world, room, "demo:slow=600000").await;
     begin(&world, shared, "@assistant demo:slow=3000").await;
-    assert!(!world.lanes().interrupt(&world.lane("echo")), "nothing runs there");
-    assert!(world.lanes().interrupt(&world.lane("assistant")));
+    assert!(!world.lanes().interrupt(&world.lane("echo")).await.unwrap(), "nothing runs there");
+    assert!(world.lanes().interrupt(&world.lane("assistant")).await.unwrap());
     world.drained().await;
     let (stopped, other) = (world.answers(room), world.answers(shared));
     assert!(stopped.len() == 1 && stopped[0].starts_with("I was stopped."), "{stopped:?}");
     assert!(other.len() == 1 && other[0].contains("demo agent"), "{other:?}");
-    assert!(!world.lanes().interrupt(&world.lane("assistant")), "nothing runs any more");
+    assert!(!world.lanes().interrupt(&world.lane("assistant")).await.unwrap(), "nothing runs any more");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,7 +22,7 @@ pub(super) const UPKEEP: Duration = Duration::from_secs(5);
 const COST: &str = "hearth_agent_cost_usd_total";
 
 /// What is counted: name, unit, meaning.
-const COUNTERS: [(&str, Unit, &str); 13] = [
+const COUNTERS: [(&str, Unit, &str); 14] = [
     (
         "hearth_webhooks_total",
         Unit::Count,
@@ -38,6 +38,11 @@ const COUNTERS: [(&str, Unit, &str); 13] = [
         "hearth_loops_cut_total",
         Unit::Count,
         "Messages of bots that were left out because bots had answered each other for too long.",
+    ),
+    (
+        "hearth_leases_lost_total",
+        Unit::Count,
+        "Rooms that were lost to another host, or might have been: the store could not be reached in time.",
     ),
     ("hearth_turns_total", Unit::Count, "Turns that ended, by outcome."),
     (

@@ -7,6 +7,7 @@
 //! - Nothing is sent twice. Only a try whose connection could not be made is repeated, for then nothing was sent.
 //! - Every call ends within the timeout that the client was made with.
 //! - What is read has a bound.
+//! - What changes anything is not sent once the target's [`Tenure`] is over, and no answer is waited for then.
 //! - No error and no `Debug` holds the bot's key.
 //!
 //! What goes wrong is a [`RequestError`]. Campfire has no key that would make a repeated post harmless, so
@@ -39,7 +40,10 @@ pub use self::{
     feature::Feature,
     page::{Page, PastMessage, Span},
 };
-use crate::id::{MessageId, RoomId, UserId};
+use crate::{
+    id::{MessageId, RoomId, UserId},
+    tenure::Tenure,
+};
 
 /// A room of a Campfire, and the bot's right to take part there.
 #[derive(Clone)]
@@ -50,6 +54,8 @@ pub struct Target {
     pub room: RoomId,
     /// Whose name is on the messages: `<id>-<token>`.
     pub bot_key: SecretString,
+    /// For how long anything may be changed there.
+    pub tenure: Tenure,
 }
 
 /// Why no client could be made.

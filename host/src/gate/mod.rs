@@ -54,6 +54,11 @@ impl Gate {
         place
     }
 
+    /// Whether whoever comes now has to wait.
+    pub fn is_full(&self) -> bool {
+        self.lock().queue.is_full()
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // It is changed in single steps, so a panic elsewhere leaves it whole.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -45,7 +45,7 @@ impl Queue {
 
     /// Lets the next one in, if there is a place and anybody who may have it.
     pub(super) fn admit(&mut self) -> Option<Ticket> {
-        if self.taken.values().sum::<usize>() >= self.places {
+        if self.is_full() {
             return None;
         }
         let may = |line: &Line| self.taken.get(&line.bot).is_none_or(|taken| *taken < line.share);
@@ -56,6 +56,11 @@ impl Queue {
             self.lines.push_back(line);
         }
         Some(ticket)
+    }
+
+    /// Whether every place is taken.
+    pub(super) fn is_full(&self) -> bool {
+        self.taken.values().sum::<usize>() >= self.places
     }
 
     /// Somebody of this bot gives a place back.

@@ -120,7 +120,7 @@ async fn stop(
     Path((bot, room)): Path<(BotName, RoomId)>,
 ) -> Result<Json<Stopped>, OperatorError> {
     let lane = LaneKey { bot, room };
-    let stopped = operator.running()?.lanes.interrupt(&lane);
+    let stopped = operator.running()?.lanes.interrupt(&lane).await?;
     tracing::info!(%lane, stopped, "the operator stopped what a bot was doing");
     Ok(Json(Stopped { stopped }))
 }

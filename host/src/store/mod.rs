@@ -15,7 +15,8 @@
 //! - A time that has come becomes an event in one step: it is either still due or in its lane, never both, and whoever
 //!   fires it second is told that it is gone.
 //!
-//! Time comes from the caller: several hosts share a store, so leases are compared by the timestamps they pass in.
+//! Time comes from the caller. Where hosts share a store, it may go by a clock of its own for leases, and then takes only how
+//! long they are from the timestamps that are passed in: hosts' clocks differ.
 //!
 //! What goes wrong: a call that fails changed nothing. (After a flush that failed, a power loss may bring it back: an
 //! event may be answered whose sender was told that it was not taken.) A future that is dropped before it answers leaves open whether
@@ -78,7 +79,7 @@ pub use self::{
     kept::Kept,
     oversight::{Conversation, FailedEvent, Forgotten, LISTED, Oversight, Pause, Retried, Retry, Scope},
     redis::RedisStore,
-    shared::Shared,
+    shared::{Asked, Manner, Shared, Signal, Signals},
     sqlite::{Backup, Scratch, SqliteStore, back_up},
     timer::{CronKey, Due, Fired, TIMERS_PER_BOT, TIMERS_PER_ROOM, Timer},
 };

@@ -3,6 +3,9 @@
 //! Whether a part is in the room is in doubt when Campfire did not answer clearly, and when an attempt was cut off. Then it
 //! is looked up (see [`lookup`](super::lookup)), and repeated only if it is surely not there; where that can't be found out
 //! it is never repeated, and counted.
+//!
+//! What a request comes to after the turn's tenure is over says nothing: it may not have been sent at all. Then the part
+//! stays planned, and whoever has the lane next looks it up.
 
 use std::{
     collections::HashMap,
@@ -64,7 +67,7 @@ pub(super) struct Errand<'turn> {
 pub(super) enum Posted {
     /// Through all parts.
     Through(Delivered),
-    /// Not through, since the host closes.
+    /// Not through, since the host closes or has lost the lane.
     Stopped,
     /// Not through, since Campfire can't be reached.
     Blocked,
@@ -150,6 +153,10 @@ impl Delivery {
                         // It stays planned: whoever begins the event again looks it up.
                         () = errand.stop.cancelled() => return Ok(Posted::Stopped),
                     };
+                    let is_there = matches!(settled, Settled::As(PartState::Posted(Some(_)), _));
+                    if !is_there && errand.target.tenure.is_over() {
+                        return Ok(Posted::Stopped);
+                    }
                     match settled {
                         Settled::As(state, cause) => {
                             delivered.cause = cause.or(delivered.cause);
@@ -371,5 +378,92 @@ impl Delivered {
             PartState::Failed => self.failed += 1,
             PartState::Planned | PartState::Unsent => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::{
+        campfire::Format,
+        id::HostId,
+        playground::{Options, Playground},
+        store::{End, NewEvent, SessionChange, Source, SqliteStore},
+        tenure::Tenure,
+    };
+
+    /// A message of the lane, whose answer is recorded.
+    async fn recorded(store: &SqliteStore, lane: &LaneKey, parts: Vec<String>) -> (Lease, EventId) {
+        let event = NewEvent {
+            id: EventId::new(),
+            lane: lane.clone(),
+            message: Some(MessageId(lane.room.0)),
+            kind: "message".to_owned(),
+            content_hash: [7; 32],
+            payload: String::new(),
+            received_at: Timestamp::now(),
+            source: Source::Other,
+            hop: None,
+        };
+        store.accept(event.clone(), 10).await.unwrap();
+        let now = Timestamp::now();
+        let lease = store.lease(lane, HostId::random(), now, now.after(AWAY)).await.unwrap().unwrap();
+        store.begin(&lease, now).await.unwrap().unwrap();
+        let keep = SessionChange::Keep;
+        store.record_parts(&lease, event.id, parts, End::Done, keep, String::new()).await.unwrap();
+        (lease, event.id)
+    }
+
+    #[tokio::test]
+    async fn what_is_not_sent_since_the_tenure_is_over_stays_planned_whatever_it_is() {
+        let playground = Playground::new(Options::default());
+        let account = playground.add_bot("bot", None);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        let router = playground.router();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("hearth.db")).unwrap();
+        let trigger = playground.say(playground.you(), account.direct_room, "hi").unwrap();
+
+        let html = "<p>there</p>".to_owned();
+        for (room, part) in (1..).zip([
+            Outgoing::text(Format::Markdown, "there").remove(0),
+            Outgoing::Boost("👍".to_owned()),
+            Outgoing::Edit { message: trigger, html },
+            Outgoing::Remove { message: trigger },
+        ]) {
+            let content = serde_json::to_string(&part).unwrap();
+            let lane = LaneKey { bot: "a".into(), room: crate::id::RoomId(room) };
+            let (lease, event) = recorded(&store, &lane, vec![content.clone()]).await;
+            let (tenure, stop) = (Tenure::endless(), CancellationToken::new());
+            tenure.end();
+            let target = Target {
+                base: base.clone(),
+                room: account.direct_room,
+                bot_key: account.key.clone(),
+                tenure,
+            };
+            let errand = Errand {
+                store: &store,
+                lease: &lease,
+                event,
+                trigger: Some(trigger),
+                target: &target,
+                received_at: Timestamp::now(),
+                posted: None,
+                stop: &stop,
+            };
+            let delivery = Delivery::new(Client::new(Duration::from_mins(1)).unwrap());
+            let parts = vec![OutboxPart { index: 0, content, state: PartState::Planned }];
+            let posted = delivery.post(&errand, parts, false).await.unwrap();
+            assert!(matches!(posted, Posted::Stopped), "{part:?}");
+            let later = store.begin(&lease, Timestamp::now()).await.unwrap().unwrap();
+            assert_eq!(later.parts[0].state, PartState::Planned, "{part:?}");
+        }
+        let said = playground.messages(account.direct_room);
+        assert!(said.len() == 1 && said[0].plain == "hi" && said[0].boosts.is_empty(), "{said:?}");
     }
 }

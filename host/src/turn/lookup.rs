@@ -82,6 +82,7 @@ mod tests {
     use crate::{
         campfire::Format,
         playground::{BotAccount, Features, Options, Playground},
+        tenure::Tenure,
     };
 
     struct Bench {
@@ -98,7 +99,8 @@ mod tests {
         let base = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
         let router = playground.router();
         tokio::spawn(async move { axum::serve(listener, router).await });
-        let target = Target { base, room: account.direct_room, bot_key: account.key.clone() };
+        let (room, bot_key) = (account.direct_room, account.key.clone());
+        let target = Target { base, room, bot_key, tenure: Tenure::endless() };
         Bench { playground, account, client: Client::new(Duration::from_mins(1)).unwrap(), target }
     }
 

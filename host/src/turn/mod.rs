@@ -6,6 +6,7 @@
 //! - Whatever fails, the event ends: the room gets an answer or one sentence from [`face`], the log gets the cause.
 //!   Only a store that fails, a lost lease or the host's closing leave the event unfinished, to be begun again.
 //! - What is posted was recorded first. A turn that finds recorded parts only posts: it asks nobody again.
+//! - Nothing is changed in a room once the turn's [`Tenure`] is over, also not by the plugin: the way there carries it.
 
 mod answered;
 mod deliver;
@@ -22,6 +23,7 @@ mod tools;
 use std::{
     collections::HashSet,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use serde_json::json;
@@ -54,12 +56,15 @@ use crate::{
         Begun, End, JournalRow, Lease, NewEvent, OutboxPart, PartState, SessionChange, Store, StoreError,
     },
     telemetry::{Ended, Telemetry},
+    tenure::{Moment, Tenure},
 };
 
 /// How often an event is begun before it is given up: a message that brings the host down must not do so for ever.
 const ATTEMPTS: u32 = 3;
 /// The reaction that says "seen, thinking".
 const SEEN: &str = "👀";
+/// For how long it is worth telling a room what was the matter with a message.
+const NOTICE: Duration = Duration::from_secs(30);
 
 /// What turns need; shared by all lanes.
 pub struct Turns {
@@ -108,14 +113,15 @@ impl Turns {
         Self { telemetry, ..self }
     }
 
-    /// Answers an event, and ends it, unless `stop` comes first or its Campfire can't be reached. `interrupt` breaks off
-    /// what the agent does; the room is told.
+    /// Answers an event, and ends it, unless `stop` comes first or its Campfire can't be reached. Whoever gives the
+    /// `tenure` has `stop` come when that is over. `interrupt` breaks off what the agent does; the room is told.
     ///
     /// # Errors
     /// If the store fails or the lease is lost; the event stays unfinished.
     pub async fn run(
         &self,
         lease: &Lease,
+        tenure: &Tenure,
         begun: Begun,
         stop: CancellationToken,
         interrupt: CancellationToken,
@@ -123,7 +129,7 @@ impl Turns {
         let turn = TurnId::random();
         let span = tracing::info_span!("turn", %turn, attempt = begun.attempt);
         let event = begun.event;
-        let way = self.answer(lease, begun, &turn, &stop, &interrupt).instrument(span).await?;
+        let way = self.answer(lease, tenure, begun, &turn, &stop, &interrupt).instrument(span).await?;
         if way == Way::Stopped
             && let Err(error) = self.store.break_off(lease, event).await
         {
@@ -182,7 +188,9 @@ impl Turns {
     }
 
     async fn tell(&self, lane: &LaneKey, sentence: &str) -> bool {
-        let target = self.roster.bot(lane.bot.as_str()).and_then(|seat| target(&seat.bot, lane.room));
+        // It is no answer, so it needs no lease; but it must not come when it is no longer true.
+        let tenure = Tenure::until(Moment::now().after(NOTICE));
+        let target = self.roster.bot(lane.bot.as_str()).and_then(|seat| target(&seat.bot, lane.room, tenure));
         match target {
             Some(target) => self.delivery.tell(&target, sentence).await,
             None => false,
@@ -192,6 +200,7 @@ impl Turns {
     async fn answer(
         &self,
         lease: &Lease,
+        tenure: &Tenure,
         begun: Begun,
         turn: &TurnId,
         stop: &CancellationToken,
@@ -202,7 +211,7 @@ impl Turns {
         // Removed just now; the lane sees that when it looks again.
         let Some(seat) = self.roster.bot(lane.bot.as_str()) else { return Ok(Way::Blocked) };
         let occasion = serde_json::from_str::<Occasion>(&begun.payload);
-        let target = target(&seat.bot, lane.room);
+        let target = target(&seat.bot, lane.room, tenure.clone());
         let row = |outcome: &str, details| JournalRow {
             turn: turn.clone(),
             event: begun.event,
@@ -438,9 +447,9 @@ impl Turns {
 
 // === From one floor's words to another's ===
 
-/// Where the bot's answers go; none without a key or a Campfire.
-pub fn target(bot: &Bot, room: RoomId) -> Option<Target> {
-    Some(Target { base: bot.campfire_url.clone()?, room, bot_key: bot.bot_key.clone()? })
+/// Where the bot's answers go, as long as the tenure lasts; none without a key or a Campfire.
+pub fn target(bot: &Bot, room: RoomId, tenure: Tenure) -> Option<Target> {
+    Some(Target { base: bot.campfire_url.clone()?, room, bot_key: bot.bot_key.clone()?, tenure })
 }
 
 fn request(begun: &Begun, bot: &Bot, room: RoomId, prompt: Prompt) -> agent::Request {

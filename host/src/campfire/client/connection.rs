@@ -45,11 +45,20 @@ impl Client {
         fill: impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<Response, RequestError> {
         let client = if target.is_local() { &self.local } else { &self.remote };
+        let changes = method != Method::GET;
         let mut tries = 1;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let request = fill(client.request(method.clone(), url.clone())).timeout(left);
-            let cause = match request.send().await {
+            if changes && target.tenure.is_over() {
+                return Err(RequestError::TooLate);
+            }
+            let answer = tokio::select! {
+                biased;
+                () = target.tenure.over(), if changes => return Err(RequestError::broken_off()),
+                answer = request.send() => answer,
+            };
+            let cause = match answer {
                 Ok(response) => return Ok(response),
                 Err(error) => error,
             };

@@ -82,6 +82,9 @@ pub enum RequestError {
         /// What is read, in bytes.
         limit: usize,
     },
+    /// This host may no longer act for the room's lane; nothing was sent.
+    #[error("the room is another host's to answer by now, so nothing was sent")]
+    TooLate,
     /// Any other refusal; nothing was done.
     #[error("Campfire refused the request (status {status})")]
     Rejected {
@@ -94,6 +97,12 @@ pub enum RequestError {
 }
 
 impl RequestError {
+    /// What a request came to that was under way when the tenure was over.
+    pub(super) fn broken_off() -> Self {
+        let answer = "none while the room was this host's to answer".into();
+        Self::Uncertain { answer, status: None, cause: None }
+    }
+
     /// What a connection that was made came to.
     pub(super) fn broken(cause: reqwest::Error) -> Self {
         let answer = if cause.is_timeout() { "none in time" } else { "the connection broke" };

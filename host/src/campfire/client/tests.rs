@@ -101,7 +101,7 @@ fn base(address: SocketAddr) -> Url {
 }
 
 fn target(base: Url) -> Target {
-    Target { base, room: RoomId(7), bot_key: KEY.into() }
+    Target { base, room: RoomId(7), bot_key: KEY.into(), tenure: Tenure::endless() }
 }
 
 fn client() -> Client {
@@ -283,6 +283,38 @@ async fn a_connection_that_breaks_after_the_request_leaves_it_uncertain() {
     let error = client().post_html(&target, "hi").await.unwrap_err();
     assert!(told(&error).contains("the connection broke"), "{error:?}");
     breaking.await.unwrap();
+}
+
+#[tokio::test]
+async fn nothing_is_changed_once_the_tenure_is_over_and_what_was_under_way_is_uncertain() {
+    let double = Double::answering(201, &[], "").await;
+    let tenure = Tenure::endless();
+    let target = Target { tenure: tenure.clone(), ..double.target() };
+    tenure.end();
+    let late = |result| matches!(result, Err(RequestError::TooLate));
+    let client = client();
+    assert!(late(client.post_html(&target, "hi").await.map(drop)));
+    assert!(late(client.post_file(&target, "a", "text/plain", Bytes::new()).await.map(drop)));
+    assert!(late(client.edit(&target, MessageId(1), "hi").await));
+    assert!(late(client.remove(&target, MessageId(1)).await));
+    assert!(late(client.boost(&target, MessageId(1), "👀").await));
+    assert!(double.seen.lock().unwrap().is_empty());
+    // To read does no harm.
+    let _ = client.page(&target, Span::Newest).await;
+    assert_eq!(double.seen.lock().unwrap().len(), 1);
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let tenure = Tenure::endless();
+    let target = Target { tenure: tenure.clone(), ..self::target(base(listener.local_addr().unwrap())) };
+    let silent = tokio::spawn(async move {
+        let (mut connection, _) = listener.accept().await.unwrap();
+        read_request(&mut connection).await;
+        tenure.end();
+        connection
+    });
+    let error = client.post_html(&target, "hi").await.unwrap_err();
+    assert!(matches!(error, RequestError::Uncertain { status: None, .. }), "{error:?}");
+    silent.await.unwrap();
 }
 
 /// Reads until the body's two bytes have come.

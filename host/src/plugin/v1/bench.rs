@@ -15,6 +15,7 @@ use crate::{
     playground::{BotAccount, Features, Options, Playground},
     plugin::reach::{Reach, Services},
     store::{SqliteStore, Store},
+    tenure::Tenure,
 };
 
 /// What a call may use.
@@ -91,6 +92,7 @@ impl Bench {
             base: self.base.clone(),
             room: self.account.direct_room,
             bot_key: self.account.key.clone(),
+            tenure: Tenure::endless(),
         };
         let reach = Reach {
             services: Arc::clone(&self.services),

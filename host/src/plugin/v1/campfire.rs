@@ -243,6 +243,7 @@ impl From<RequestError> for CampfireError {
             | Of::Banned
             | Of::NotCampfire { .. }
             | Of::TooLarge { .. }
+            | Of::TooLate
             | Of::Rejected { .. }
             | Of::BadBase => CampfireErrorKind::Unavailable,
         };

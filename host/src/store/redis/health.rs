@@ -14,7 +14,16 @@ pub(super) async fn concerns(link: &Link) -> Result<Vec<String>, StoreError> {
     get.arg("GET").arg("appendfsync");
     let config = link.try_query::<HashMap<String, String>>(&get).await?.ok();
     let flush = config.as_ref().and_then(|config| config.get("appendfsync"));
-    Ok(judge(info.as_deref(), flush.map(String::as_str)))
+    let mut concerns = judge(info.as_deref(), flush.map(String::as_str));
+    let mut publish = redis::cmd("PUBLISH");
+    publish.arg(link.key("host:none")).arg("");
+    if link.try_query::<u64>(&publish).await?.is_err() {
+        concerns.push(format!(
+            "this user may not publish: hosts that share the store can't tell each other to stop a turn or to take a room; give it the channels `&{}`",
+            link.key("*")
+        ));
+    }
+    Ok(concerns)
 }
 
 /// What `INFO` and `CONFIG GET appendfsync` come to, as far as they were answered.

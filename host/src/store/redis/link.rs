@@ -12,7 +12,8 @@ use std::{
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, FromRedisValue, IntoConnectionInfo,
     RedisConnectionInfo, RedisError, Script, ScriptInvocation, ServerErrorKind, Value,
-    aio::MultiplexedConnection, io::tcp::TcpSettings,
+    aio::{MultiplexedConnection, PubSubSink, PubSubStream},
+    io::tcp::TcpSettings,
 };
 use secrecy::ExposeSecret;
 use tokio::sync::Mutex;
@@ -24,6 +25,8 @@ use crate::{config::RedisLocation, store::StoreError};
 const CONNECT: Duration = Duration::from_secs(2);
 /// How long a call of a host may take, that included.
 pub(super) const CALL: Duration = Duration::from_secs(5);
+/// Which share of that a call may take that has no time to lose: so many fifths.
+const SOON: u32 = 2;
 /// How long what was sent may stay unconfirmed by the other machine before the connection is given up.
 const UNCONFIRMED: Duration = Duration::from_secs(5);
 
@@ -100,8 +103,33 @@ impl Link {
 
     /// Runs a script.
     pub(super) async fn ask(&self, call: &ScriptInvocation<'_>) -> Result<Answer, StoreError> {
-        let answer = self.send(Request::Script(call)).await?;
+        self.ask_within(call, self.patience).await
+    }
+
+    /// The same for what is better told that it failed than kept waiting: Campfire waits for seven seconds, and a lease
+    /// that was not renewed must be tried again before it ends.
+    pub(super) async fn ask_soon(&self, call: &ScriptInvocation<'_>) -> Result<Answer, StoreError> {
+        self.ask_within(call, self.patience * SOON / 5).await
+    }
+
+    async fn ask_within(
+        &self,
+        call: &ScriptInvocation<'_>,
+        patience: Duration,
+    ) -> Result<Answer, StoreError> {
+        let answer = self.send(Request::Script(call), patience).await?;
         Answer::of(answer.map_err(|error| unavailable(&self.location, &error))?)
+    }
+
+    /// A connection of its own on which is heard what is said on a channel from now on.
+    pub(super) async fn subscribe(&self, channel: &str) -> Result<(PubSubSink, PubSubStream), StoreError> {
+        let subscribed = tokio::time::timeout(self.patience, async {
+            let (mut sink, stream) = self.client.get_async_pubsub().await?.split();
+            sink.subscribe(self.key(channel)).await?;
+            Ok((sink, stream))
+        });
+        let subscribed = subscribed.await.map_err(|_| self.late(self.patience))?;
+        subscribed.map_err(|error| unavailable(&self.location, &error))
     }
 
     /// Runs one command.
@@ -114,7 +142,7 @@ impl Link {
         &self,
         command: &Cmd,
     ) -> Result<Result<T, RedisError>, StoreError> {
-        let answer = self.send(Request::Command(command)).await?;
+        let answer = self.send(Request::Command(command), self.patience).await?;
         Ok(answer.and_then(|value| redis::from_redis_value(value).map_err(RedisError::from)))
     }
 
@@ -123,13 +151,26 @@ impl Link {
         self.is_closed.store(true, Ordering::Relaxed);
     }
 
+    /// Whether it does so.
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Relaxed)
+    }
+
+    fn late(&self, patience: Duration) -> StoreError {
+        StoreError::Unavailable(format!("{} did not answer within {patience:?}", self.location).into())
+    }
+
     /// Answers what Redis says, also if that is an error of its own.
-    async fn send(&self, request: Request<'_>) -> Result<Result<Value, RedisError>, StoreError> {
-        if self.is_closed.load(Ordering::Relaxed) {
+    async fn send(
+        &self,
+        request: Request<'_>,
+        patience: Duration,
+    ) -> Result<Result<Value, RedisError>, StoreError> {
+        if self.is_closed() {
             return Err(StoreError::Unavailable("it is closed".into()));
         }
         let mut used = None;
-        let answer = tokio::time::timeout(self.patience, async {
+        let answer = tokio::time::timeout(patience, async {
             let (mut connection, number) = self.connection().await?;
             used = Some(number);
             match request {
@@ -147,10 +188,7 @@ impl Link {
             self.forget(number);
         }
         match answer {
-            Err(_) => {
-                let text = format!("{} did not answer within {:?}", self.location, self.patience);
-                Err(StoreError::Unavailable(text.into()))
-            }
+            Err(_) => Err(self.late(patience)),
             Ok(Err(error)) if is_lost => Err(unavailable(&self.location, &error)),
             Ok(answer) => Ok(answer),
         }

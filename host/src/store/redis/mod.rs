@@ -2,10 +2,13 @@
 //!
 //! - Every step of the trait that writes is one Lua script ([`scripts`]), called by its hash: it takes place as a whole, and
 //!   nothing else in between. What a lane's holder asks for is checked against the lease's token within the same script.
-//! - Times come from the caller here too. Nothing expires by Redis' own clock: [`sweep`](Store::sweep) removes what is old,
-//!   so that what belongs together goes together.
-//! - One connection serves all tasks of a host; a lost one is made anew with the next call ([`link`]). No call takes longer
-//!   than five seconds.
+//! - Times come from the caller here too, but for those of leases, which are compared by Redis' own clock: hosts whose
+//!   clocks differ would take each other's lanes. It is the one clock that all of them share, and `TIME` within the scripts
+//!   costs nothing; a difference that is measured instead is wrong as soon as somebody sets a clock.
+//! - Nothing expires by itself: [`sweep`](Store::sweep) removes what is old, so that what belongs together goes together.
+//! - One connection serves all tasks of a host, and another hears what hosts say to each other ([`signals`]); a lost one is
+//!   made anew with the next call ([`link`]). No call takes longer than five seconds; one for which Campfire waits, or a
+//!   lease, takes two.
 //!
 //! What goes wrong: a call whose answer does not arrive fails as [`StoreError::Unavailable`], and may have taken place all
 //! the same; to repeat it does no harm. Whatever Redis acknowledged before its AOF was flushed is gone when its machine
@@ -29,7 +32,7 @@
 //! | `ended` | sorted set | events that have ended, by time | with the event |
 //! | `failed`, `failed:<bot>` | sorted set | those that failed or may have, by sequence | with the event |
 //! | `posted:<lane>` | hash | the last message it posted | with the event |
-//! | `lane:<lane>`, `leases` | hash, sorted set by expiry | who holds it, under which token | given back, or expired with nothing to do |
+//! | `lane:<lane>`, `leases` | hash, sorted set by expiry | who holds it, under which token, or who did last; whether the room knows that it is full | expired with nothing to do |
 //! | `session:<lane>`, `sessions` | hash, sorted set by expiry | its conversation | expired |
 //! | `forgetting` | set | lanes whose conversation goes with the turn | the turn ends |
 //! | `pauses` | hash | bots and lanes that are paused, since when | resumed |
@@ -42,6 +45,8 @@
 //! | `room:<lane>`, `rooms` | hash, sorted set | rooms that are known | retention of events |
 //! | `chain:<room>:<campfire>`, `chains` | hash, sorted set | chains of bots' messages | a day |
 //! | `kv:<bot>:<scope>`, `kv-keys:<bot>:<scope>`, `kv-usage:<bot>` | hash, sorted set, hash | the plugins' keys | deleted |
+//!
+//! `host:<host>` is a channel: what is said to that host ([`signals`]).
 
 mod answer;
 mod health;
@@ -51,6 +56,7 @@ mod kv;
 mod link;
 mod oversight;
 mod scripts;
+mod signals;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -80,6 +86,17 @@ const SWEPT: u32 = 250;
 /// A store in a Redis or a Valkey.
 pub struct RedisStore {
     link: Link,
+    clock: Clock,
+}
+
+/// By which clock leases are compared.
+#[derive(Debug, Clone, Copy)]
+enum Clock {
+    /// Redis' own.
+    Redis,
+    /// The callers'. Only a test can see to it that they have the same.
+    #[cfg_attr(not(test), expect(dead_code, reason = "see there"))]
+    Callers,
 }
 
 impl RedisStore {
@@ -88,7 +105,7 @@ impl RedisStore {
     /// # Errors
     /// [`StoreError::Unavailable`] if it can't be reached, or does not let this user write.
     pub async fn open(location: &RedisLocation) -> Result<Self, StoreError> {
-        let store = Self { link: Link::new(location, link::CALL)? };
+        let store = Self { link: Link::new(location, link::CALL)?, clock: Clock::Redis };
         store.ping().await?;
         Ok(store)
     }
@@ -102,6 +119,18 @@ impl RedisStore {
     }
 }
 
+// === impl Clock ===
+
+impl Clock {
+    /// This time as the scripts take it.
+    fn at(self, time: Timestamp) -> String {
+        match self {
+            Self::Redis => String::new(),
+            Self::Callers => time.0.to_string(),
+        }
+    }
+}
+
 // === impl Store for RedisStore ===
 
 #[async_trait]
@@ -109,7 +138,7 @@ impl Store for RedisStore {
     async fn accept(&self, event: NewEvent, queue_limit: u32) -> Result<Acceptance, StoreError> {
         let mut call = self.link.call(&scripts::ACCEPT);
         offer(&mut call, &event);
-        Ok(match &*self.link.ask(call.arg(queue_limit)).await?.word {
+        Ok(match &*self.link.ask_soon(call.arg(queue_limit)).await?.word {
             OK => Acceptance::Fresh,
             "duplicate" => Acceptance::Duplicate,
             "refused" => Acceptance::Refused,
@@ -166,7 +195,7 @@ impl Store for RedisStore {
     async fn ask_to_stop(&self, event: NewEvent) -> Result<Stopping, StoreError> {
         let mut call = self.link.call(&scripts::ASK_TO_STOP);
         offer(&mut call, &event);
-        let mut answer = self.link.ask(&call).await?;
+        let mut answer = self.link.ask_soon(&call).await?;
         Ok(match &*answer.word {
             OK => Stopping::Stopped(answer.parsed()?),
             "idle" => Stopping::Idle,
@@ -176,11 +205,11 @@ impl Store for RedisStore {
     }
 
     async fn unfinished_lanes(&self) -> Result<Vec<LaneKey>, StoreError> {
-        read_lanes(self.link.ask(self.link.call(&scripts::LANES).arg("")).await?)
+        read_lanes(self.link.ask(self.link.call(&scripts::LANES).arg("").arg("")).await?)
     }
 
     async fn abandoned_lanes(&self, now: Timestamp) -> Result<Vec<LaneKey>, StoreError> {
-        read_lanes(self.link.ask(self.link.call(&scripts::LANES).arg(now.0)).await?)
+        read_lanes(self.link.ask(self.link.call(&scripts::LANES).arg(1).arg(self.clock.at(now))).await?)
     }
 
     async fn give_up(&self, bots: &[BotName], before: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
@@ -199,9 +228,7 @@ impl Store for RedisStore {
         now: Timestamp,
         until: Timestamp,
     ) -> Result<Option<Lease>, StoreError> {
-        let mut call = self.link.call(&scripts::LEASE);
-        call.arg(lane_word(lane)).arg(host.to_string()).arg(now.0).arg(until.0);
-        let mut answer = self.link.ask(&call).await?;
+        let mut answer = self.ask_for_lease(lane, host, now, until, "").await?;
         if answer.word != OK {
             return Ok(None);
         }
@@ -210,11 +237,14 @@ impl Store for RedisStore {
 
     async fn renew(&self, leases: Vec<Lease>, until: Timestamp) -> Result<Vec<Lease>, StoreError> {
         let mut call = self.link.call(&scripts::RENEW);
-        call.arg(until.0);
+        match self.clock {
+            Clock::Redis => call.arg("").arg(until.0.saturating_sub(Timestamp::now().0)),
+            Clock::Callers => call.arg(until.0).arg(0),
+        };
         for lease in &leases {
             call.arg(lane_word(&lease.lane)).arg(lease.token);
         }
-        let mut answer = self.link.ask(&call).await?;
+        let mut answer = self.link.ask_soon(&call).await?;
         let mut held = Vec::new();
         for lease in leases {
             if answer.parsed::<u8>()? == 1 {
@@ -409,17 +439,18 @@ impl Store for RedisStore {
     async fn sweep(&self, keep: Horizon, now: Timestamp) -> Result<Swept, StoreError> {
         let events_before = keep.events.min(now.before(DUPLICATE_WINDOW));
         let mut rows = 0;
+        let by_caller = |time: Timestamp| time.0.to_string();
         for (what, until) in [
-            ("events", events_before),
-            ("journal", keep.journal),
-            ("calls", keep.journal),
-            ("sessions", now),
-            ("leases", now),
-            ("rooms", events_before),
-            ("chains", now.before(DUPLICATE_WINDOW)),
+            ("events", by_caller(events_before)),
+            ("journal", by_caller(keep.journal)),
+            ("calls", by_caller(keep.journal)),
+            ("sessions", by_caller(now)),
+            ("leases", self.clock.at(now)),
+            ("rooms", by_caller(events_before)),
+            ("chains", by_caller(now.before(DUPLICATE_WINDOW))),
         ] {
             let mut call = self.link.call(&scripts::SWEEP);
-            rows += self.link.ask(call.arg(what).arg(until.0).arg(SWEPT)).await?.parsed::<u64>()?;
+            rows += self.link.ask(call.arg(what).arg(until).arg(SWEPT)).await?.parsed::<u64>()?;
         }
         // Its memory is free for whatever comes next, and nothing of it goes back to a file system.
         Ok(Swept { rows, bytes: 0 })

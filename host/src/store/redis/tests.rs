@@ -19,6 +19,8 @@ use super::*;
 #[allow(unreachable_pub, reason = "it is a module of the end-to-end tests")]
 mod redis_server;
 
+mod signals;
+
 mod conformance {
     crate::store::conformance::conformance!(crate::store::redis::tests::fresh);
 }
@@ -49,7 +51,8 @@ fn at(port: u16, password: &str) -> RedisLocation {
 }
 
 fn fresh() -> (RedisStore, ()) {
-    (RedisStore { link: Link::new(&at(SHARED.server.port(), PASSWORD), BOUND).unwrap() }, ())
+    let link = Link::new(&at(SHARED.server.port(), PASSWORD), BOUND).unwrap();
+    (RedisStore { link, clock: Clock::Callers }, ())
 }
 
 fn why<T>(result: Result<T, StoreError>) -> String {
@@ -108,6 +111,32 @@ async fn a_redis_that_says_nothing_keeps_nobody_waiting() {
     let begun = Instant::now();
     why(RedisStore::open(&at(silent.local_addr().unwrap().port(), PASSWORD)).await);
     assert!(begun.elapsed() < BOUND);
+}
+
+#[tokio::test]
+async fn a_redis_that_hangs_is_told_before_campfire_gives_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = RedisServer::start(folder.path());
+    let location = at(server.port(), PASSWORD);
+    let store = RedisStore::open(&location).await.unwrap();
+    let mut hang = redis::cmd("CLIENT");
+    hang.arg("PAUSE").arg(60_000).arg("ALL");
+    store.link.query::<String>(&hang).await.unwrap();
+    let event = NewEvent {
+        id: EventId::new(),
+        lane: LaneKey { bot: "a".into(), room: crate::id::RoomId(1) },
+        message: None,
+        kind: "message".to_owned(),
+        content_hash: [7; 32],
+        payload: String::new(),
+        received_at: Timestamp::now(),
+        source: super::super::Source::Other,
+        hop: None,
+    };
+    let said = why(store.accept(event, 10).await);
+    assert!(said.ends_with("did not answer within 2s"), "{said}");
+    // This one has to connect first, to a server that takes connections and says nothing.
+    why(store.ping().await);
 }
 
 #[tokio::test]

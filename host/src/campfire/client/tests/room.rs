@@ -46,7 +46,7 @@ impl Campfire {
 
     fn target(&self) -> Target {
         let (base, room) = (self.server.base.clone(), self.bot.direct_room);
-        Target { base, room, bot_key: self.bot.key.clone() }
+        Target { base, room, bot_key: self.bot.key.clone(), tenure: Tenure::endless() }
     }
 
     fn say(&self, text: &str) -> MessageId {

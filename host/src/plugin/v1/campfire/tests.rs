@@ -320,3 +320,22 @@ async fn a_long_text_is_posted_in_full_or_not_begun() {
     assert_eq!(room(&bench).len(), 1);
     say(&mut state, "short").await.unwrap();
 }
+
+#[tokio::test]
+async fn once_the_turns_tenure_is_over_a_plugin_changes_nothing_in_the_room() {
+    let (bench, mut state) = bench().await;
+    let shown = say(&mut state, "before").await.unwrap().unwrap();
+    state.reach_mut().target.as_ref().unwrap().tenure.end();
+    let unsent = (CampfireErrorKind::Unavailable, Sent::No);
+    for refused in [
+        say(&mut state, "after").await.map(drop),
+        edit(&mut state, shown, "after").await,
+        boost(&mut state, bench.trigger.0, "👍").await,
+        remove(&mut state, shown).await,
+    ] {
+        assert_eq!(face(&bench, &refused.unwrap_err()), unsent);
+    }
+    let told = newest(&mut state, 10).await.unwrap();
+    assert!(told.iter().any(|message| message.text.contains("before")), "to read does no harm");
+    assert!(!told.iter().any(|message| message.text.contains("after")));
+}

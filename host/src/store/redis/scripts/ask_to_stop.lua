@@ -8,6 +8,6 @@ local id = oldest(event.lane)
 if not id then
     return { 'idle' }
 end
-call('HSET', P .. 'event:' .. id, 'stopped', 1)
+stop(event.lane, id)
 insert(event, 'done')
 return { 'ok', id }

@@ -28,6 +28,27 @@ local function is_later(one, other)
     return #one > #other or (#one == #other and one > other)
 end
 
+-- === Hosts ===
+
+-- The time by which leases are compared: the one that is given, or else Redis' own, which is the same for all hosts.
+local function lease_time(given)
+    if given ~= '' then
+        return tonumber(given)
+    end
+    local time = call('TIME')
+    return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local function so_long_after(time, milliseconds)
+    return string.format('%.0f', time + tonumber(milliseconds))
+end
+
+-- Says something to a host; answers whether it listens. It is a hint: nobody who may not publish loses a write by it.
+local function tell(host, words)
+    local heard = redis.pcall('PUBLISH', P .. 'host:' .. host, words)
+    return type(heard) == 'number' and heard > 0
+end
+
 -- === Lanes ===
 
 local function lost(lane, token)
@@ -68,7 +89,16 @@ end
 local function in_use(lane)
     local id = oldest(lane)
     return id and call('HGET', P .. 'event:' .. id, 'state') == 'running'
-        and call('EXISTS', P .. 'lane:' .. lane) == 1
+        and call('HEXISTS', P .. 'lane:' .. lane, 'token') == 1
+end
+
+-- Marks an event as stopped, and tells whoever may be answering it.
+local function stop(lane, id)
+    call('HSET', P .. 'event:' .. id, 'stopped', 1)
+    local holder = call('HGET', P .. 'lane:' .. lane, 'host')
+    if holder then
+        tell(holder, 'stop ' .. id .. ' ' .. lane)
+    end
 end
 
 -- === Events ===

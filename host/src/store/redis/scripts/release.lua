@@ -11,6 +11,11 @@ if unfinished(lane) > 0 then
     end
     release = 'paused'
 end
-call('DEL', P .. 'lane:' .. lane)
-call('ZREM', P .. 'leases', lane)
+-- Where it was is kept until the sweep after the lease would have expired: something may be warm there.
+local key = P .. 'lane:' .. lane
+call('HSET', key, 'last', call('HGET', key, 'host'))
+call('HDEL', key, 'host', 'token', 'expires')
+if release == 'idle' then
+    call('HDEL', key, 'told_full')
+end
 return { release }

@@ -1,10 +1,12 @@
--- ARGV: until; then lane and token of each lease. Answers for each whether it is still held.
+-- ARGV: a time or nothing for Redis' own, how long after it; then lane and token of each lease. Answers for each whether it is
+-- still held.
+local ends = so_long_after(lease_time(ARGV[1]), ARGV[2])
 local answer = { 'ok' }
-for position = 2, #ARGV, 2 do
+for position = 3, #ARGV, 2 do
     local lane, held = ARGV[position], not lost(ARGV[position], ARGV[position + 1])
     if held then
-        call('HSET', P .. 'lane:' .. lane, 'expires', ARGV[1])
-        call('ZADD', P .. 'leases', ARGV[1], lane)
+        call('HSET', P .. 'lane:' .. lane, 'expires', ends)
+        call('ZADD', P .. 'leases', ends, lane)
     end
     answer[#answer + 1] = held and '1' or '0'
 end

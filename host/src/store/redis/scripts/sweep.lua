@@ -1,5 +1,5 @@
--- ARGV: what, until when, how many at most. Answers how many were removed. What must stay is passed over, and costs a look
--- each time.
+-- ARGV: what, until when (of leases: or nothing for Redis' own time), how many at most. Answers how many were removed. What
+-- must stay is passed over, and costs a look each time.
 local what, limit = ARGV[1], tonumber(ARGV[3])
 
 local function remove_event(id)
@@ -55,7 +55,8 @@ local sweeps = {
     end },
 }
 local index, is_past, stays, remove = unpack(sweeps[what], 1, 4)
-local ends, passed, removed = (is_past and '' or '(') .. ARGV[2], 0, 0
+local until_when = ARGV[2] ~= '' and ARGV[2] or so_long_after(lease_time(''), 0)
+local ends, passed, removed = (is_past and '' or '(') .. until_when, 0, 0
 while removed < limit do
     local found = call('ZRANGEBYSCORE', P .. index, '-inf', ends, 'LIMIT', passed, limit - removed)
     if #found == 0 then

@@ -7,8 +7,10 @@
 //!
 //! - A wake-up is never lost: a lane ends under the same lock under which [`Lanes::wake`] looks for it, and whoever
 //!   stores an event wakes its lane even if nobody waits for the answer any more.
-//! - A lease that is lost stops the turn at once: someone else runs the lane now.
+//! - A lease that is lost, or could not be renewed in time, stops the turn at once: someone else may run the lane now
+//!   ([`held`]). Nothing is posted from then on.
 //! - A lane that another host holds is left to it. What that host leaves, is woken when the lease has expired.
+//! - Who runs a lane that is free, and how hosts reach each other's turns, is told in [`across`].
 //! - A store that fails, a Campfire that can't be reached and a turn that panics keep the lane, with growing pauses,
 //!   and give its place to others meanwhile.
 //! - A full lane is told to the room once, until it has drained; what was refused is counted and logged.
@@ -22,35 +24,31 @@
 //!   nothing about that, only, as ever, when the lane is full. [`Lanes::wake`] wakes it when it may go on; an answer that
 //!   waits for its Campfire waits for that too.
 
+mod across;
+mod held;
 mod hops;
+mod task;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use futures_util::FutureExt;
-use tokio::{
-    sync::{Semaphore, watch},
-    time::Instant,
-};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
+use self::held::Leases;
+pub use self::hops::Hops;
 use crate::{
     agent::{AgentError, CliVersion, Processes},
-    gate::{Gate, Place},
+    gate::Gate,
     id::{BotName, EventId, HostId, LaneKey, Timestamp},
-    store::{Acceptance, Begun, Due, Fired, Lease, NewEvent, Release, Stopping, Store, StoreError},
-    turn::{PAUSES, Turns, Way},
+    store::{Acceptance, Due, Fired, NewEvent, Stopping, Store, StoreError},
+    turn::Turns,
 };
 
-pub use self::hops::Hops;
-
-/// How long a lane stays ours without a word from us.
-const LEASE: Duration = Duration::from_secs(30);
 /// How many events may wait for the store to take them, each in memory.
 const ACCEPTS: usize = 1024;
 
@@ -65,6 +63,8 @@ struct Inner {
     /// How many unfinished events a lane may have.
     queue_limit: u32,
     in_flight: Gate,
+    /// Those that are held now.
+    leases: Leases,
     /// Events on their way into the store.
     accepts: Arc<Semaphore>,
     known: Mutex<Known>,
@@ -84,7 +84,8 @@ struct Inner {
 struct Known {
     /// The lanes that have a task.
     active: HashMap<LaneKey, Active>,
-    /// The lanes whose room knows that they are full. A paused one has no task, but stays here until it has drained.
+    /// The lanes whose room knows that they are full. A paused one has no task, but stays here until it has drained. Hosts
+    /// that share the store keep that there.
     told_full: HashSet<LaneKey>,
 }
 
@@ -108,6 +109,17 @@ struct Active {
     running: Option<Answering>,
     /// The event that was last to be stopped: it may be about to run.
     stopped: Option<EventId>,
+    /// What may end the task's waits.
+    wakes: Arc<Wakes>,
+}
+
+/// What a lane's task is told while it waits.
+#[derive(Default)]
+struct Wakes {
+    /// Something came.
+    came: Notify,
+    /// Whoever was to take the lane leaves it to this host, or the store is there again: there is no reason to wait longer.
+    go_on: Notify,
 }
 
 /// An event that is being answered.
@@ -118,27 +130,11 @@ struct Answering {
     interrupt: CancellationToken,
 }
 
-/// How a lane's work came to a stop.
-enum Worked {
-    /// Nothing is left; the lease is given back.
-    Drained,
-    /// Something is left that must not run now; the lease is given back.
-    Paused,
-    /// Something may be left, and there is no such bot.
-    Absent,
-    /// The host closes.
-    Closing,
-    /// Another host has it.
-    HeldElsewhere,
-    /// The first event in line can't go on now.
-    Stuck,
-}
-
 // === impl Lanes ===
 
 impl Lanes {
     /// Lanes that hold at most `queue_limit` unfinished events each, and run at most `in_flight` turns at once, from
-    /// [`Lanes::open`] on.
+    /// [`Lanes::open`] on. Needs a runtime: their leases are renewed from now on.
     pub fn new(
         host: HostId,
         store: Arc<dyn Store>,
@@ -146,8 +142,10 @@ impl Lanes {
         queue_limit: u32,
         in_flight: usize,
     ) -> Self {
-        Self(Arc::new(Inner {
+        let leases = Leases::of(&*store);
+        let lanes = Self(Arc::new(Inner {
             host,
+            leases,
             store,
             turns,
             queue_limit,
@@ -159,7 +157,9 @@ impl Lanes {
             opened: CancellationToken::new(),
             closing: CancellationToken::new(),
             stopping: CancellationToken::new(),
-        }))
+        }));
+        tokio::spawn(held::renew(Arc::downgrade(&lanes.0)));
+        lanes
     }
 
     /// Lets turns begin. Until then events are accepted, and wait.
@@ -234,6 +234,7 @@ impl Lanes {
         let mut known = self.0.known();
         if let Some(active) = known.active.get_mut(&lane) {
             active.woken = true;
+            active.wakes.came.notify_one();
         } else if !self.0.closing.is_cancelled() {
             known.active.insert(lane.clone(), Active::default());
             self.0.count.send_replace(known.active.len());
@@ -242,16 +243,33 @@ impl Lanes {
         }
     }
 
-    /// Breaks off what is being answered in this lane, if anything is; the room is told, and the next message follows.
-    pub fn interrupt(&self, lane: &LaneKey) -> bool {
-        let known = self.0.known();
-        let running = known.active.get(lane).and_then(|active| active.running.as_ref());
-        running.map(|running| running.interrupt.cancel()).is_some()
+    /// The same if the lane's bot is in bots.toml.
+    pub fn wake_known(&self, lane: LaneKey) {
+        if self.0.turns.knows(&lane.bot) {
+            self.wake(lane);
+        }
+    }
+
+    /// Breaks off what is being answered in this lane, by whichever host, if anything is; the room is told, and the next
+    /// message follows.
+    ///
+    /// # Errors
+    /// If it does not run here, and the store can't tell where.
+    pub async fn interrupt(&self, lane: &LaneKey) -> Result<bool, StoreError> {
+        let runs_here = {
+            let known = self.0.known();
+            let running = known.active.get(lane).and_then(|active| active.running.as_ref());
+            running.map(|running| running.interrupt.cancel()).is_some()
+        };
+        match self.0.store.shared() {
+            Some(shared) if !runs_here => shared.stop(lane).await,
+            _ => Ok(runs_here),
+        }
     }
 
     /// An event of this lane is marked as stopped in the store. If it runs, or is about to, that is broken off.
     fn stop(&self, lane: &LaneKey, event: EventId) {
-        tracing::info!(%lane, "a message stops what the bot is doing");
+        tracing::info!(%lane, "what the bot is doing is stopped");
         if let Some(active) = self.0.known().active.get_mut(lane) {
             active.stopped = Some(event);
             if let Some(Answering { event: running, interrupt, .. }) = &active.running
@@ -267,16 +285,19 @@ impl Lanes {
         metrics::counter!("hearth_messages_refused_total", "bot" => lane.bot.to_string()).increment(1);
         tracing::warn!(%lane, "a lane was full; the message was refused");
         self.wake(lane.clone());
-        if !self.0.closing.is_cancelled() && self.0.known().told_full.insert(lane.clone()) {
+        if !self.0.closing.is_cancelled() {
             let inner = Arc::clone(&self.0);
             self.0.tasks.spawn(async move {
+                if !inner.note_full(&lane, true).await {
+                    return;
+                }
                 let told = tokio::select! {
                     told = inner.turns.tell_full(&lane) => told,
                     () = inner.stopping.cancelled() => false,
                 };
                 if !told {
                     // The next one that is refused may be told.
-                    inner.known().told_full.remove(&lane);
+                    inner.note_full(&lane, false).await;
                 }
             });
         }
@@ -373,176 +394,15 @@ impl Inner {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A lane's task: works until nothing is left, or the host closes.
-    async fn run(self: Arc<Self>, lane: LaneKey) {
-        let mut pause = PAUSES.0;
-        loop {
-            match self.work(&lane).await {
-                // Who holds it finds whatever waits there; if that host dies, the lane is taken over some time.
-                Ok(worked @ (Worked::Drained | Worked::Paused | Worked::Absent | Worked::HeldElsewhere)) => {
-                    if self.leave(&lane, matches!(worked, Worked::Drained)) {
-                        return;
-                    }
-                    pause = PAUSES.0;
-                    continue;
-                }
-                Ok(Worked::Closing) => break,
-                Ok(Worked::Stuck) => tracing::info!("the lane pauses for {pause:?}"),
-                Err(StoreError::LeaseLost(_)) => tracing::warn!("the lane was taken over by another host"),
-                Err(error) => tracing::error!(%error, "the lane waits for the store"),
-            }
-            tokio::select! {
-                () = tokio::time::sleep(pause) => pause = (pause * 2).min(PAUSES.1),
-                () = self.closing.cancelled() => break,
-            }
-        }
-        self.remove(&mut self.known(), &lane);
-    }
-
-    /// Takes the lane off the list, unless something came in the meantime.
-    fn leave(&self, lane: &LaneKey, drained: bool) -> bool {
-        let mut known = self.known();
-        let woken = known.active.get_mut(lane).is_some_and(|active| std::mem::take(&mut active.woken));
-        if !woken {
-            self.remove(&mut known, lane);
-            if drained {
-                known.told_full.remove(lane);
-            }
-        }
-        !woken
-    }
-
-    fn remove(&self, known: &mut Known, lane: &LaneKey) {
-        known.active.remove(lane);
-        self.count.send_replace(known.active.len());
-    }
-
-    /// An event begins to be answered: what breaks that off.
-    fn runs(&self, lane: &LaneKey, event: EventId) -> CancellationToken {
-        let interrupt = CancellationToken::new();
-        if let Some(active) = self.known().active.get_mut(lane) {
-            if active.stopped == Some(event) {
-                interrupt.cancel();
-            }
-            let (since, interrupt) = (Timestamp::now(), interrupt.clone());
-            active.running = Some(Answering { event, since, interrupt });
-        }
-        interrupt
-    }
-
-    /// It is no longer answered, for now or for good.
-    fn rests(&self, lane: &LaneKey) {
-        if let Some(active) = self.known().active.get_mut(lane) {
-            active.running = None;
-        }
-    }
-
-    async fn work(&self, lane: &LaneKey) -> Result<Worked, StoreError> {
-        let now = Timestamp::now();
-        let Some(lease) = self.store.lease(lane, self.host, now, now.after(LEASE)).await? else {
-            return Ok(Worked::HeldElsewhere);
-        };
-        let mut held = Held { lane: self, lease, renewed: Instant::now() };
-        loop {
-            let Some(place) = held.place().await? else { return held.give_back(Worked::Closing).await };
-            if !self.turns.knows(&lane.bot) {
-                tracing::warn!(
-                    "the bot is gone from bots.toml; what waits for it here is kept until it is back"
-                );
-                return held.give_back(Worked::Absent).await;
-            }
-            if let Some(begun) = self.store.begin(&held.lease, Timestamp::now()).await? {
-                let interrupt = self.runs(lane, begun.event);
-                let way = held.turn(begun, interrupt).await;
-                self.rests(lane);
-                match way? {
-                    Way::Ended => {}
-                    Way::Stopped => return held.give_back(Worked::Closing).await,
-                    Way::Blocked => return Ok(Worked::Stuck),
-                }
-            }
-            // Others need not wait while this lane finds out that it is done.
-            drop(place);
-            match self.store.release_if_idle(&held.lease).await? {
-                Release::Idle => return Ok(Worked::Drained),
-                Release::Paused => return Ok(Worked::Paused),
-                Release::Kept => {}
-            }
-        }
-    }
-}
-
-/// A lane's lease, kept alive while something is waited for.
-struct Held<'lane> {
-    lane: &'lane Inner,
-    lease: Lease,
-    renewed: Instant,
-}
-
-impl Held<'_> {
-    /// Waits until a turn may run; none if the host closes.
-    async fn place(&mut self) -> Result<Option<Place>, StoreError> {
-        let lane = self.lane;
-        let bot = self.lease.lane.bot.clone();
-        let place = async {
-            lane.opened.cancelled().await;
-            let came = Instant::now();
-            let place = lane.in_flight.enter(&bot, lane.turns.share(&bot)).await;
-            metrics::histogram!("hearth_turn_wait_seconds", "bot" => bot.to_string()).record(came.elapsed());
-            place
-        };
-        let mut place = std::pin::pin!(place);
-        loop {
-            tokio::select! {
-                biased;
-                () = lane.closing.cancelled() => return Ok(None),
-                place = &mut place => return Ok(Some(place)),
-                () = tokio::time::sleep_until(self.renewed + LEASE / 3) => self.renew().await?,
-            }
-        }
-    }
-
-    /// Runs one turn. A panic in it is a turn that can't go on now: what it was begun is counted, so it ends some time.
-    async fn turn(&mut self, begun: Begun, interrupt: CancellationToken) -> Result<Way, StoreError> {
-        let stop = self.lane.stopping.child_token();
-        let lease = self.lease.clone();
-        let turn =
-            AssertUnwindSafe(self.lane.turns.run(&lease, begun, stop.clone(), interrupt)).catch_unwind();
-        let mut turn = std::pin::pin!(turn);
-        loop {
-            tokio::select! {
-                ended = &mut turn => return ended.unwrap_or_else(|_| {
-                    tracing::error!("a turn panicked; it is begun again");
-                    Ok(Way::Blocked)
-                }),
-                () = tokio::time::sleep_until(self.renewed + LEASE / 3) => {
-                    if let Err(lost) = self.renew().await {
-                        stop.cancel();
-                        let _ = turn.await;
-                        return Err(lost);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Lets the lease expire now: another host need not wait for what this one leaves.
-    async fn give_back(self, worked: Worked) -> Result<Worked, StoreError> {
-        self.lane.store.renew(vec![self.lease], Timestamp::now()).await?;
-        Ok(worked)
-    }
-
-    /// # Errors
-    /// If the lease is lost. A store that fails is no loss yet: the lease still runs, and the next try may find it well.
-    async fn renew(&mut self) -> Result<(), StoreError> {
-        self.renewed = Instant::now();
-        match self.lane.store.renew(vec![self.lease.clone()], Timestamp::now().after(LEASE)).await {
-            Ok(held) if held.is_empty() => Err(StoreError::LeaseLost(self.lease.lane.clone())),
-            Ok(_) => Ok(()),
-            Err(error) => {
-                tracing::warn!(%error, "a lease could not be renewed");
-                Ok(())
-            }
+    /// Notes that a room is told that its lane is full, or that it was not after all. False: it was known, to some host.
+    async fn note_full(&self, lane: &LaneKey, told: bool) -> bool {
+        match self.store.shared() {
+            Some(shared) => shared.note_full(lane, told).await.unwrap_or_else(|error| {
+                tracing::warn!(%error, "it is not known whether a room was told that it is full");
+                false
+            }),
+            None if told => self.known().told_full.insert(lane.clone()),
+            None => self.known().told_full.remove(lane),
         }
     }
 }
