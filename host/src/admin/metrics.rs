@@ -22,7 +22,7 @@ pub(super) const UPKEEP: Duration = Duration::from_secs(5);
 const COST: &str = "hearth_agent_cost_usd_total";
 
 /// What is counted: name, unit, meaning.
-const COUNTERS: [(&str, Unit, &str); 14] = [
+const COUNTERS: [(&str, Unit, &str); 16] = [
     (
         "hearth_webhooks_total",
         Unit::Count,
@@ -68,6 +68,16 @@ const COUNTERS: [(&str, Unit, &str); 14] = [
     ("hearth_reloads_total", Unit::Count, "Attempts to put a bot's plugin in place, by outcome."),
     ("hearth_agent_tokens_total", Unit::Count, "Tokens that agents used, by kind."),
     (
+        "hearth_transcripts_total",
+        Unit::Count,
+        "Transcripts between hosts that share a store, by outcome: sent, laid-down, too-long to be sent, or lost.",
+    ),
+    (
+        "hearth_transcript_bytes_total",
+        Unit::Bytes,
+        "What of transcripts was sent to the store or laid down from there, compressed, by way.",
+    ),
+    (
         "hearth_store_commits_total",
         Unit::Count,
         "Transactions of the store, each of all writes that had gathered.",
@@ -80,7 +90,7 @@ const COUNTERS: [(&str, Unit, &str); 14] = [
 ];
 
 /// What is measured, in seconds: name, meaning, the buckets' upper bounds.
-const HISTOGRAMS: [(&str, &str, &[f64]); 5] = [
+const HISTOGRAMS: [(&str, &str, &[f64]); 6] = [
     (
         "hearth_turn_wait_seconds",
         "A message's waiting until its turn may run, behind those of other rooms.",
@@ -96,6 +106,11 @@ const HISTOGRAMS: [(&str, &str, &[f64]); 5] = [
     (
         "hearth_plugin_call_duration_seconds",
         "One call of a plugin, what it waits for included.",
+        MICROSECONDS,
+    ),
+    (
+        "hearth_transcript_duration_seconds",
+        "Sending what is new of a transcript to the store that hosts share, or laying one down from there, by way.",
         MICROSECONDS,
     ),
 ];

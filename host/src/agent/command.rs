@@ -237,7 +237,8 @@ impl Drop for Scratch {
     }
 }
 
-fn make_private(folder: &Path) -> io::Result<()> {
+/// Makes a folder for the owner's eyes, if it is not one already. Blocks.
+pub(super) fn make_private(folder: &Path) -> io::Result<()> {
     const PRIVATE: u32 = 0o700;
     match fs::metadata(folder) {
         Ok(found) if found.permissions().mode() & 0o777 == PRIVATE => Ok(()),

@@ -1,6 +1,7 @@
 //! Runs one message's turn on the `claude` CLI, and says in one word what came of it.
 //!
-//! Between turns the only state of a conversation is its session: an id, and the transcript behind it in the bot's folder.
+//! Between turns the only state of a conversation is its session: an id, and the transcript behind it in the bot's folder. Where
+//! hosts share a store it is the store that has the current one, and `travel` moves it.
 //! Two turns of one session must not run at once (the CLI would lose one of them without a word); the lane sees to that.
 //!
 //! What holds:
@@ -55,6 +56,7 @@ mod starter;
 mod tests;
 mod tools;
 mod transcript;
+mod travel;
 mod turn;
 mod version;
 
@@ -77,6 +79,7 @@ pub use self::{
     progress::{Progress, Retry, STEPS, Step},
     spares::Spare,
     tools::{ToolFailure, ToolSpec, Tools},
+    travel::{Laying, LayingError, Leaving, Transcripts},
     version::CliVersion,
 };
 use crate::{

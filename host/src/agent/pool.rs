@@ -6,6 +6,8 @@
 //!
 //! - It is bound to its room, its session and the [`Terms`] it was started on. A message that fits in all of them takes it; one
 //!   that does not ends it, and goes on when it has ended: no session ever has two processes.
+//! - Where hosts share a store, another one may have gone on with the conversation meanwhile. So it is known up to which
+//!   [`Mark`] a process knows it, and one that was left behind is ended ([`Pool::knows`]) before the transcript is touched.
 //! - Before it is given away it has said that its turn is over (`command_lifecycle`, which follows the result). What it
 //!   says after that, its end, and too long a wait for a message end it.
 //! - The number and the memory of those that wait are bounded: spares go first, then the one that was used the longest time
@@ -41,6 +43,7 @@ use super::{
 use crate::{
     config::Warm,
     id::{BotName, SessionId},
+    store::Mark,
 };
 
 /// How long after the result a process may take to say that its turn is over. It takes milliseconds.
@@ -114,6 +117,35 @@ impl Pool {
             over.cancelled().await;
         }
         given
+    }
+
+    /// Whether the process that waits for this place's next message knows the conversation up to this mark, and no other.
+    /// One that does not has ended afterwards, with all it had to write.
+    pub(super) async fn knows(&self, place: &Place, mark: Option<&Mark>) -> bool {
+        let key = Key::Room(place.clone());
+        let stale = {
+            let mut waiting = self.0.lock();
+            match waiting.processes.get(&key) {
+                Some(entry) if entry.mark.as_ref() == mark => return true,
+                _ => waiting.processes.remove(&key),
+            }
+        };
+        if let Some(entry) = stale {
+            let over = entry.over.clone();
+            // That tells its task.
+            drop(entry);
+            over.cancelled().await;
+        }
+        false
+    }
+
+    /// The process of this place's last turn, if it waits for the next, knows the conversation up to this mark.
+    pub(super) fn left_with(&self, place: &Place, mark: Mark) {
+        let mut waiting = self.0.lock();
+        let entry = waiting.processes.get_mut(&Key::Room(place.clone()));
+        if let Some(entry) = entry.filter(|entry| entry.session == mark.session) {
+            entry.mark = Some(mark);
+        }
     }
 
     /// A process is in use that may come to wait here; until the answer goes.

@@ -52,7 +52,8 @@ pub(super) fn look(config: &Path, session: SessionId, message: Uuid) -> Trace {
     }
 }
 
-fn located(config: &Path, session: SessionId) -> Option<PathBuf> {
+/// Where the transcript is, under whichever working folder. Blocks.
+pub(super) fn located(config: &Path, session: SessionId) -> Option<PathBuf> {
     let name = format!("{session}.jsonl");
     let projects = fs::read_dir(config.join("projects")).ok()?;
     projects.flatten().map(|project| project.path().join(&name)).find(|file| file.is_file())

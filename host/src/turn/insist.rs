@@ -27,7 +27,7 @@ where
     loop {
         match take().await {
             Err(StoreError::Unavailable(cause)) => {
-                tracing::warn!(%cause, "the store does not take what a turn came to; it is kept, and tried again in {pause:?}");
+                tracing::warn!(%cause, "the store can't do what a turn needs; nothing is lost, and it is tried again in {pause:?}");
             }
             taken => return taken.map(Some),
         }

@@ -44,6 +44,18 @@ pub(super) fn tool_call(bot: &BotName, trouble: Option<&'static str>) {
     counter!("hearth_tool_calls_total", "bot" => bot.to_string(), "outcome" => outcome).increment(1);
 }
 
+/// What became of a conversation's transcript between hosts, in a word.
+pub(super) fn transcript(bot: &BotName, outcome: &'static str) {
+    counter!("hearth_transcripts_total", "bot" => bot.to_string(), "outcome" => outcome).increment(1);
+}
+
+/// A transcript that went one way: as many compressed bytes, in this time.
+pub(super) fn transcript_moved(bot: &BotName, way: &'static str, bytes: usize, time: Duration) {
+    let (bot, bytes) = (bot.to_string(), u64::try_from(bytes).unwrap_or(u64::MAX));
+    counter!("hearth_transcript_bytes_total", "bot" => bot.clone(), "way" => way).increment(bytes);
+    histogram!("hearth_transcript_duration_seconds", "bot" => bot, "way" => way).record(time);
+}
+
 /// A part of an answer that came to an end.
 pub(super) fn post(bot: &BotName, state: PartState) {
     let outcome = match state {

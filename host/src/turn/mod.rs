@@ -19,6 +19,7 @@ mod placeholder;
 mod progress;
 mod spending;
 mod tools;
+mod travel;
 
 use std::{
     collections::HashSet,
@@ -42,6 +43,7 @@ use self::{
     placeholder::{Placeholder, Spot},
     progress::Show,
     tools::TurnTools,
+    travel::Travel,
 };
 use crate::{
     agent::{self, AgentError, CliVersion, Runner},
@@ -357,10 +359,13 @@ impl Turns {
             tracing::error!("the event was begun {ATTEMPTS} times and never ended");
             return Ok(Answered::face(Face::GivenUp, turn, "given-up").with(generation));
         }
-        if begun.stopped {
+        let stopped = || {
             let face = Face::Agent { kind: FailureKind::Interrupted, max_turns: bot.max_turns };
             let stopped = Answered::face(face, turn, face::word(FailureKind::Interrupted));
-            return Ok(Answered { end: End::Done, ..stopped }.with(generation));
+            Answered { end: End::Done, ..stopped }.with(generation)
+        };
+        if begun.stopped {
+            return Ok(stopped());
         }
         let cause = occasion.clone().cause(bot, begun.received_at);
         let tracer = Tracer::of(&cause);
@@ -383,13 +388,26 @@ impl Turns {
             Ok(Decision::Ask(prompt)) => {
                 let tools = TurnTools::of(generation, &reach, &cause, turn, &self.store);
                 let (watch, seen) = watch::channel(agent::Progress::default());
-                let request = agent::Request {
+                let mut request = agent::Request {
                     tools: tools.clone().map(|tools| tools as Arc<dyn agent::Tools>),
                     watch: bot.progress_after.map(|_| watch),
                     interrupt: interrupt.clone(),
                     begun_as: placeholder.conversation(),
                     ..request(begun, bot, occasion.room(), prompt)
                 };
+                let mut travel = Travel::of(&*self.store, &self.agents, spot.lease, spot.event, stop);
+                let mut is_lost = false;
+                if let Some(travel) = &mut travel {
+                    let arrived = tokio::select! {
+                        arrived = travel.arrive(&request) => arrived?,
+                        () = interrupt.cancelled() => return Ok(stopped().with_tracer(tracer)),
+                    };
+                    // Nobody reads what a turn comes to that the host's end cuts off.
+                    let Some(is_here) = arrived else { return Ok(stopped()) };
+                    if !is_here {
+                        (is_lost, request.session) = (true, None);
+                    }
+                }
                 tracer.asked(Asked {
                     system_prompt: request.system_prompt.clone(),
                     model: request.model.clone(),
@@ -413,8 +431,12 @@ impl Turns {
                     let show = Show { generation, reach, cause, spot, placeholder, seen, after, may_tell };
                     show.run(&over).await;
                 };
-                let (report, (), ()) = tokio::join!(asked, shown, taken_down);
+                let (mut report, (), ()) = tokio::join!(asked, shown, taken_down);
+                report.memory_lost |= is_lost;
                 self.count(bot, &report).await;
+                if let (Some(travel), Some(session)) = (&travel, report.session) {
+                    travel.depart(session).await?;
+                }
                 let mut answered = formatted(generation, &reach, &cause, report, begun.session, turn).await;
                 if interrupt.is_cancelled() && answered.outcome == face::word(FailureKind::Interrupted) {
                     // It is what somebody wanted.

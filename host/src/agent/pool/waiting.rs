@@ -10,6 +10,7 @@ use crate::{
     agent::live::{Live, Terms},
     config::Warm,
     id::{BotName, RoomId, SessionId, Timestamp},
+    store::Mark,
 };
 
 /// The agents' processes at one moment.
@@ -72,6 +73,8 @@ pub(super) struct Entry {
     since: Timestamp,
     pub(super) session: SessionId,
     pub(super) terms: Arc<Terms>,
+    /// Up to where it knows the conversation, as the store that hosts share has it.
+    pub(super) mark: Option<Mark>,
     /// In bytes, once it is measured.
     pub(super) memory: u64,
     /// It can be given away.
@@ -102,6 +105,7 @@ impl Waiting {
             since: Timestamp::now(),
             session,
             terms,
+            mark: None,
             memory: 0,
             is_up,
             hand,

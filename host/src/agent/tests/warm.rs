@@ -13,6 +13,7 @@ use crate::{
     agent::{Clock, Outcome, Report, Request, ToolFailure, ToolSpec, Tools},
     config,
     id::{RoomId, SessionId},
+    store::Mark,
 };
 
 pub(super) const WARM: config::Warm =
@@ -88,6 +89,30 @@ async fn the_next_message_of_a_room_goes_to_the_process_that_answered_the_last()
     assert_eq!((&second.outcome, second.start.is_warm(), second.cause), (&completed("2"), true, None));
     assert_eq!((second.session, stage.groups().len()), (Some(SESSION), 1));
     assert_eq!(second.usage.cost_usd, None, "the sum of the process is not the message's");
+    stage.assert_nothing_left().await;
+}
+
+#[tokio::test]
+async fn a_process_that_another_host_has_left_behind_has_ended_when_that_is_known() {
+    let stage = stage("");
+    let Request { bot, room, .. } = request();
+    let mark = |bytes| Mark { session: SESSION, bytes, sha256: [7; 32] };
+    let waits_with = async |mark: Option<Mark>| stage.runner.waits_with(&bot, room, mark.as_ref()).await;
+    assert!(!waits_with(None).await, "there is none");
+    stage.run(request()).await;
+    assert!(waits_with(None).await, "no host has sent anything");
+    stage.runner.left_with(&bot, room, mark(1));
+    assert!(waits_with(Some(mark(1))).await);
+    assert!(stage.run(next(2)).await.start.is_warm());
+    // It was not said what it knows since.
+    stage.runner.left_with(&bot, room, Mark { session: SessionId(Uuid::max()), ..mark(2) });
+    for (number, known) in [(0, Some(mark(2))), (1, None)] {
+        assert!(!waits_with(known).await, "{known:?}");
+        assert_eq!(living(|process| process.group == stage.groups()[number]), 0);
+        assert!(!stage.run(next(3)).await.start.is_warm());
+        stage.runner.left_with(&bot, room, mark(3));
+    }
+    assert!(waits_with(Some(mark(3))).await);
     stage.assert_nothing_left().await;
 }
 

@@ -34,6 +34,8 @@
 //! | `posted:<lane>` | hash | the last message it posted | with the event |
 //! | `lane:<lane>`, `leases` | hash, sorted set by expiry | who holds it, under which token, or who did last; whether the room knows that it is full | expired with nothing to do |
 //! | `session:<lane>`, `sessions` | hash, sorted set by expiry | its conversation | expired |
+//! | `transcript:<lane>`, `transcript-pieces:<lane>` | hash, list | how far its transcript goes, and the transcript, compressed | with the conversation |
+//! | `transcript-aside:<lane>` | list | pieces of a transcript that is about to be kept | kept |
 //! | `forgetting` | set | lanes whose conversation goes with the turn | the turn ends |
 //! | `pauses` | hash | bots and lanes that are paused, since when | resumed |
 //! | `rows`, `traces` | hash | journal rows and their traces, by number | retention of the journal |
@@ -60,6 +62,7 @@ mod signals;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod transcripts;
 mod wire;
 
 use async_trait::async_trait;

@@ -20,6 +20,7 @@ use super::*;
 mod redis_server;
 
 mod signals;
+mod transcripts;
 
 mod conformance {
     crate::store::conformance::conformance!(crate::store::redis::tests::fresh);

@@ -12,6 +12,9 @@ for _, lane in ipairs(call('ZRANGE', P .. 'lanes', 0, -1)) do
                 ended = ended + 1
             end
         end
+        if unfinished(lane) == 0 then
+            change_session(lane, 'keep')
+        end
     end
 end
 return { 'ok', ended }

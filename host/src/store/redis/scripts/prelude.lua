@@ -237,6 +237,25 @@ end
 
 -- === Conversations ===
 
+local function drop_transcript(lane)
+    call('DEL', P .. 'transcript:' .. lane, P .. 'transcript-pieces:' .. lane, P .. 'transcript-aside:' .. lane)
+end
+
+-- Of a transcript, ARGV has the session, the bytes and the hash from `position` on. It has no number of pieces if none are
+-- to be kept.
+local function mark_transcript(lane, position, pieces)
+    call('HSET', P .. 'transcript:' .. lane, 'session', ARGV[position], 'bytes', ARGV[position + 1],
+        'hash', ARGV[position + 2], 'pieces', pieces)
+end
+
+-- Whether the lane's transcript is kept, goes that far, and is whole.
+local function goes_to(lane, position)
+    local known = call('HMGET', P .. 'transcript:' .. lane, 'session', 'bytes', 'hash', 'pieces')
+    return known[1] == ARGV[position] and known[2] == ARGV[position + 1] and known[3] == ARGV[position + 2]
+        and tonumber(known[4]) == call('LLEN', P .. 'transcript-pieces:' .. lane)
+end
+
+-- Keeps, sets or forgets the lane's conversation. A transcript of any other goes.
 local function change_session(lane, change, id, expires)
     local key = P .. 'session:' .. lane
     if change == 'set' then
@@ -245,6 +264,10 @@ local function change_session(lane, change, id, expires)
     elseif change == 'forget' then
         call('DEL', key)
         call('ZREM', P .. 'sessions', lane)
+    end
+    local of = call('HGET', P .. 'transcript:' .. lane, 'session')
+    if not of or of ~= call('HGET', key, 'id') then
+        drop_transcript(lane)
     end
 end
 

@@ -40,6 +40,10 @@ local sweeps = {
     end },
     sessions = { 'sessions', true, nil, function(lane)
         call('DEL', P .. 'session:' .. lane)
+        -- A turn that runs may make its conversation last.
+        if not in_use(lane) then
+            drop_transcript(lane)
+        end
     end },
     leases = { 'leases', true, function(lane)
         -- Its holder may only be late, and would lose a turn.
