@@ -90,14 +90,31 @@ impl Pair {
         said(([127, 0, 0, 1], self.server.port()).into(), &asked).lines().nth(1).unwrap().to_owned()
     }
 
+    /// Says in Redis how many parts the answer to the oldest message has. To what is no number none can be added.
+    fn give_the_event_parts(&self, count: &str) {
+        let oldest = "redis.call('ZRANGE',KEYS[1],0,0)[1]";
+        let script = format!("\"return redis.call('HSET',KEYS[2]..{oldest},'parts',ARGV[1])\"");
+        let set = ["EVAL", &script, "2", &self.key("queue"), "{test}:event:", count];
+        assert_eq!(self.redis(&set), ":0", "it was there");
+    }
+
     /// What the second host has counted.
     fn metrics(&self) -> String {
         said(self.admin, "GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
     }
 
-    /// How often a host has logged these words.
-    fn logged(&self, host: usize, words: &str) -> usize {
-        std::fs::read_to_string(self.hosts[host].log()).unwrap().matches(words).count()
+    /// Waits until a host has logged these words so often, and finds them no more often. (What is posted may be seen before
+    /// what was logged before it.)
+    async fn logs(&self, host: usize, words: &str, times: usize) {
+        let count = || std::fs::read_to_string(self.hosts[host].log()).unwrap().matches(words).count();
+        let logged = async {
+            let mut looks = tokio::time::interval(Duration::from_millis(20));
+            while count() < times {
+                looks.tick().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, logged).await.expect("it is logged");
+        assert_eq!(count(), times, "{words} on host {host}");
     }
 
     /// The files of the assistant's transcripts on a host.
@@ -148,7 +165,8 @@ async fn a_conversation_that_goes_from_host_to_host_and_back_is_remembered_as_a_
     let recalled = pair.ask(0, "what did I say?").await;
     assert!(["Zelda", "six", "seven", "eight"].iter().all(|text| recalled.contains(text)), "{recalled}");
 
-    assert_eq!((pair.logged(0, "was laid down"), pair.logged(1, "was laid down")), (2, 2));
+    pair.logs(0, "was laid down", 2).await;
+    pair.logs(1, "was laid down", 2).await;
     for host in [0, 1] {
         assert_eq!(pair.transcripts(host).len(), 1, "each has one file of it");
     }
@@ -165,7 +183,7 @@ async fn a_host_that_stays_is_asked_again_without_a_start_and_sends_only_what_is
         assert_eq!(pair.hosts[0].agents(), processes);
     }
     assert_eq!(pair.redis(&["LLEN", &pair.key("transcript-pieces")]), ":3");
-    assert_eq!(pair.logged(0, "was laid down"), 0);
+    pair.logs(0, "was laid down", 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -242,15 +260,37 @@ async fn a_host_that_can_not_write_a_transcript_down_waits_and_forgets_nothing()
     pair.hosts[0].hear("Your name is Zelda").await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_cli_goes_on_with_a_conversation_that_it_began_on_another_host() {
-    let api = MessagesApi::start();
-    let command = format!(
+/// The `[agent] command` of the real CLI, which asks `api` and nobody else.
+fn real(api: &MessagesApi) -> String {
+    format!(
         "[\"env\", \"ANTHROPIC_BASE_URL={}\", \"ANTHROPIC_API_KEY=sk-dummy\", '{}']",
         api.url(),
         claude_cli::path().display()
-    );
-    let mut pair = Pair::new(&command).await;
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_was_paid_for_when_its_host_was_killed_is_given_by_another() {
+    let api = MessagesApi::start();
+    let mut pair = Pair::new(&real(&api)).await;
+    pair.hosts[0].ask("SLOW=8000 the launch code is 4711").await;
+    api.arrived(1).await;
+    // Its transcript is taken, and its answer is not.
+    pair.give_the_event_parts("none");
+    pair.hosts[0].logs("the store can't do what a turn needs").await;
+    pair.hosts[0].end(Signal::KILL).await;
+    pair.give_the_event_parts("0");
+    pair.hosts[0].hear("4711").await;
+    assert_eq!(api.requests().len(), 1, "nothing was asked again");
+    pair.logs(1, "an earlier agent has answered this", 1).await;
+    let recalled = pair.ask(1, "RECALL").await;
+    assert!(recalled.contains("4711"), "{recalled}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cli_goes_on_with_a_conversation_that_it_began_on_another_host() {
+    let api = MessagesApi::start();
+    let mut pair = Pair::new(&real(&api)).await;
     let told = ["one fish", "two fish", "red fish", "blue fish", "old fish", "new fish"];
     // To the other host and back, to a process that waits and to one that was left behind; and again after a restart.
     for (number, (host, text)) in [0, 0, 1, 1, 0, 1].into_iter().zip(told).enumerate() {
@@ -268,7 +308,8 @@ async fn the_cli_goes_on_with_a_conversation_that_it_began_on_another_host() {
             told.iter().filter(|text| heard.iter().any(|heard| heard.contains(**text))).collect();
         assert_eq!(heard, told[..=number].iter().collect::<Vec<_>>(), "host {host} knows all that was said");
     }
-    assert_eq!((pair.logged(0, "was laid down"), pair.logged(1, "was laid down")), (1, 2));
+    pair.logs(0, "was laid down", 1).await;
+    pair.logs(1, "was laid down", 2).await;
     for host in [0, 1] {
         assert_eq!(pair.transcripts(host).len(), 1, "the CLI goes on in the file that was laid down");
     }

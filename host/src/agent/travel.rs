@@ -124,10 +124,11 @@ impl Transcripts {
     /// It can't be read. It is gone, and was there at `after`.
     pub fn leaving(&self, session: SessionId, after: Option<Mark>) -> io::Result<Option<Leaving>> {
         let after = after.filter(|after| after.session == session);
-        let Some(path) = located(&self.config, session) else {
-            return if after.is_none() { Ok(None) } else { Err(io::ErrorKind::NotFound.into()) };
+        let leaving = match located(&self.config, session) {
+            Some(path) => Leaving::of(File::open(path)?, session, after)?,
+            None => None,
         };
-        Leaving::of(File::open(path)?, session, after)
+        if leaving.is_none() && after.is_some() { Err(io::ErrorKind::NotFound.into()) } else { Ok(leaving) }
     }
 
     /// Begins to lay down the transcript that goes up to this mark, in the place of one that is here.
@@ -186,6 +187,7 @@ impl Write for HashWriter<'_> {
 // === impl Leaving ===
 
 impl Leaving {
+    /// None if it has no line.
     fn of(mut file: File, session: SessionId, after: Option<Mark>) -> io::Result<Option<Self>> {
         let end = end_of_lines(&file)?;
         if end == 0 {

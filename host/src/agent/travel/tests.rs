@@ -116,8 +116,10 @@ fn one_that_was_rewritten_leaves_as_a_whole() {
 #[test]
 fn one_that_is_gone_is_no_transcript_without_news() {
     let (_folder, here) = here();
-    let error = here.leaving(session(), Some(mark_of(b"one\n"))).unwrap_err();
-    assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    let known = mark_of(b"one\n");
+    assert_eq!(here.leaving(session(), Some(known)).unwrap_err().kind(), io::ErrorKind::NotFound);
+    write(&here, b"");
+    assert_eq!(here.leaving(session(), Some(known)).unwrap_err().kind(), io::ErrorKind::NotFound);
     let other = Mark { session: SessionId(Uuid::from_u128(8)), ..mark_of(b"one\n") };
     assert!(here.leaving(session(), Some(other)).unwrap().is_none(), "that was another's");
 }
