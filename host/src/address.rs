@@ -37,6 +37,14 @@ pub fn name_of(host: &str) -> Option<String> {
     Some(authority.host().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase())
 }
 
+/// What this machine is called, as its own administrator set it, cut to the 63 bytes of a name in DNS.
+pub fn own_name() -> String {
+    let name = hostname::get().unwrap_or_default();
+    let mut name: String = name.to_string_lossy().chars().filter(|c| !c.is_control()).collect();
+    name.truncate(name.floor_char_boundary(63));
+    if name.is_empty() { "unnamed".to_owned() } else { name }
+}
+
 /// Whether that is what only this machine calls itself.
 pub fn is_this_machine(name: &str) -> bool {
     match name.parse::<IpAddr>() {

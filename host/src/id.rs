@@ -53,6 +53,15 @@ id! {
     TurnId(Arc<str>)
 }
 
+/// A host, for people.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Host {
+    /// Which start of it.
+    pub id: HostId,
+    /// What its machine calls itself. Hosts on one machine have the same.
+    pub name: String,
+}
+
 impl BotName {
     /// The name as text.
     pub fn as_str(&self) -> &str {
@@ -63,6 +72,14 @@ impl BotName {
 impl From<&str> for BotName {
     fn from(name: &str) -> Self {
         Self(name.into())
+    }
+}
+
+impl Host {
+    /// What tells it from other hosts, and is short.
+    pub fn label(&self) -> String {
+        let id = self.id.to_string();
+        format!("{} ({})", self.name, id.split('-').next().unwrap_or_default())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Hearth: a runtime for the bots of a Campfire.
 //!
 //! The floors, from the top; a module imports only from those below it:
-//! `cli` → `stage` → `serve` → `admin` → `webhook` · `missed` · `alarm` · `operator` · `playground` → `reload` · `toolchain` →
+//! `cli` → `stage` → `serve` → `admin` → `webhook` · `missed` · `alarm` · `operator` · `playground` → `cluster` → `reload` · `toolchain` →
 //! `lane` → `turn` → `rehearsal` · `telemetry` → `agent` · `plugin` · `campfire` → `store` · `egress` → `config` · `gate` → `id` · `address` · `causes` ·
 //! `activation` · `connections` · `tenure` · `window`.
 
@@ -13,6 +13,7 @@ pub mod alarm;
 pub mod campfire;
 pub mod causes;
 pub mod cli;
+pub mod cluster;
 pub mod config;
 pub mod connections;
 pub mod egress;

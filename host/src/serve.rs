@@ -21,12 +21,14 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    address,
     admin::Admin,
     agent::{AgentError, Runner},
     alarm::{self, Alarm},
     campfire::{Client, ClientError},
+    cluster::{Announcer, Seen},
     config::{Config, StoreLocation},
-    id::{HostId, Timestamp},
+    id::{Host, HostId, Timestamp},
     lane::{Hops, Lanes},
     missed::Missed,
     operator::{self, Operator, Running, Socket},
@@ -84,6 +86,10 @@ pub enum ServeError {
 /// A host that is ready to take webhooks.
 pub struct Hearth {
     config: Config,
+    host: Host,
+    started_at: Timestamp,
+    /// How many hosts share the store.
+    seen: Seen,
     store: Arc<dyn Store>,
     roster: Arc<Roster>,
     lanes: Lanes,
@@ -124,6 +130,8 @@ impl Hearth {
         config: Config,
         loader: impl FnOnce() -> Result<Loader, LoadError>,
     ) -> Result<Self, ServeError> {
+        let this = Host { id: HostId::random(), name: address::own_name() };
+        let started_at = Timestamp::now();
         own_folder(&config.host.data_dir)?;
         let store = open(&config.store).await?;
         let operator = operator_socket(&config.host.data_dir);
@@ -148,9 +156,9 @@ impl Hearth {
             client.clone(),
             Arc::clone(&timer_set),
         )
+        .told_of(store.shared().map(|_| this.clone()))
         .traced_by(telemetry.clone());
-        let lanes =
-            Lanes::new(HostId::random(), Arc::clone(&store), turns, host.queue_limit, host.turns_in_flight);
+        let lanes = Lanes::new(this.id, Arc::clone(&store), turns, host.queue_limit, host.turns_in_flight);
         let left = store.abandoned_lanes(Timestamp::now()).await?;
         if !left.is_empty() {
             tracing::info!(lanes = left.len(), "messages from before the start are waiting");
@@ -160,6 +168,9 @@ impl Hearth {
         }
         Ok(Self {
             config,
+            host: this,
+            started_at,
+            seen: Seen::default(),
             store,
             roster,
             lanes,
@@ -224,6 +235,7 @@ impl Hearth {
         shutdown: impl Future<Output = ()>,
         hurry: impl Future<Output = ()>,
     ) -> Result<(), ServeError> {
+        let announcer = self.announcer();
         let admin = self.admin();
         let host = &self.config.host;
         let (refused, rooms) = mpsc::channel(MISSED);
@@ -247,6 +259,7 @@ impl Hearth {
         let (events, journal) = (host.inbox_retention, host.journal_retention);
         let (store, roster) = (Arc::clone(&self.store), Arc::clone(&self.roster));
         let sweeper = tokio::spawn(sweep(store, roster, events, journal, ended.clone()));
+        let announcer = tokio::spawn(announcer.run(ended.clone()));
         let api = operator::router(self.operator());
         let admin = admin.map(|admin| tokio::spawn(admin.serve(api.clone(), ended.clone())));
         let page = self.playground.map(|playground| {
@@ -301,7 +314,7 @@ impl Hearth {
         let (served, (), _) =
             tokio::join!(turns, webhook::serve(door, listener, turns_over.cancelled()), in_touch);
         ended.cancel();
-        let _ = sweeper.await;
+        let _ = tokio::join!(sweeper, announcer);
         for door in [operator, admin].into_iter().flatten() {
             // It can only have ended or panicked; the store is closed in either case.
             let _ = door.await;
@@ -316,6 +329,18 @@ impl Hearth {
         Ok(served?)
     }
 
+    fn announcer(&self) -> Announcer {
+        Announcer {
+            store: Arc::clone(&self.store),
+            host: self.host.clone(),
+            started_at: self.started_at,
+            admin: self.admin.as_ref().and_then(|listener| listener.local_addr().ok()),
+            lanes: self.lanes.clone(),
+            reloader: self.reloader.clone(),
+            seen: self.seen.clone(),
+        }
+    }
+
     fn admin(&mut self) -> Option<Admin> {
         let listener = self.admin.take()?;
         let token = self.config.host.admin.as_ref().and_then(|admin| admin.token.clone());
@@ -327,7 +352,8 @@ impl Hearth {
             roster: Arc::clone(&self.roster),
             bots: Arc::new(move || reloader.status().bots),
             lanes: self.lanes.clone(),
-            started_at: Timestamp::now(),
+            started_at: self.started_at,
+            seen: self.seen.clone(),
         };
         Some(admin)
     }
@@ -340,6 +366,7 @@ impl Hearth {
             names
         };
         let running = Running {
+            host: self.host.id,
             lanes: self.lanes.clone(),
             reloader: self.reloader.clone(),
             roster: Arc::clone(&self.roster),

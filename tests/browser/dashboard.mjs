@@ -80,6 +80,32 @@ const scenes = {
     assert.deepEqual(page.faults, []);
   },
 
+  async hosts() {
+    const page = await open();
+    await page.getByText("assistant is not the same on all 2 hosts").waitFor();
+    const hosts = page.getByRole("region", { name: "Hosts", exact: true });
+    await hosts.getByText("this one").waitFor();
+    assert.equal(await hosts.getByRole("row").count(), 3);
+    const runs = page.getByRole("region", { name: "What each host runs" });
+    await runs.getByText("not everywhere").first().waitFor();
+    assert.equal(await runs.getByRole("row").count(), 3);
+    await row(page, "answering for").getByText(/ on .* \([0-9a-f]{8}\)/).waitFor();
+
+    await go(page, "Turns");
+    await page.getByRole("columnheader", { name: "Host" }).waitFor();
+    for (const hash of stage.more.hashes) await row(page, hash).first().waitFor();
+    await row(page, stage.more.hashes[0]).first().getByRole("link").click();
+    await page.getByText(/\([0-9a-f]{8}\)$/).first().waitFor();
+    assert.match(await page.locator("dl").innerText(), /Host/);
+    for (const [name, options] of LOOKS) {
+      const looked = await open("", { ...options, ...JUDGED });
+      await looked.getByText("assistant is not the same on all 2 hosts").waitFor();
+      await judge(looked, `${name}, hosts`);
+      await picture(looked, `${name}-hosts`);
+    }
+    assert.deepEqual(page.faults, []);
+  },
+
   async login() {
     const page = await open("#/turns");
     await page.getByRole("heading", { name: "Log in" }).waitFor();

@@ -173,6 +173,7 @@ fn webhook(outside: &Outside, text: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_sees_what_runs_and_has_it_read_again() {
     let outside = Outside::new("").await;
+    outside.logs(r#""message":"loaded;"#).await;
     let status = || async { outside.hearth(&["status"]).await };
     let said = status().await;
     assert!(said.starts_with("BOT\tGENERATION\tPLUGIN\tHASH\tSINCE\tBUSY ROOMS\tSTATE\n"), "{said}");

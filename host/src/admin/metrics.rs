@@ -13,7 +13,7 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogra
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use super::process::Process;
-use crate::{lane::Lanes, plugin::Roster};
+use crate::{cluster::Seen, lane::Lanes, plugin::Roster};
 
 /// How often measured values become buckets, if nobody asks. Until then each takes some bytes.
 pub(super) const UPKEEP: Duration = Duration::from_secs(5);
@@ -169,7 +169,7 @@ fn begin_at_zero(roster: &Roster) {
 }
 
 /// Everything, as Prometheus reads it.
-pub(super) fn exposition(lanes: &Lanes, roster: &Roster) -> String {
+pub(super) fn exposition(lanes: &Lanes, roster: &Roster, seen: &Seen) -> String {
     begin_at_zero(roster);
     let counted = recorder().map(PrometheusHandle::render).unwrap_or_default();
     let mut text = counted.replace(&format!("# TYPE {COST} gauge"), &format!("# TYPE {COST} counter"));
@@ -189,6 +189,9 @@ pub(super) fn exposition(lanes: &Lanes, roster: &Roster) -> String {
     {
         let active = (String::new(), lanes.busy() as f64);
         state("hearth_lanes_active", "gauge", "Lanes that have work or wait to go on.", &[active]);
+        let hosts = (String::new(), seen.count() as f64);
+        let meaning = "Hosts that share the store, this one included; 0 while it is not known.";
+        state("hearth_hosts", "gauge", meaning, &[hosts]);
         let mut generations: Vec<_> = roster
             .seats()
             .into_iter()

@@ -35,7 +35,9 @@ use self::{
     guard::{Guard, Peer},
     health::StoreHealth,
 };
-use crate::{connections, id::Timestamp, lane::Lanes, plugin::Roster, reload::BotStatus, store::Store};
+use crate::{
+    cluster::Seen, connections, id::Timestamp, lane::Lanes, plugin::Roster, reload::BotStatus, store::Store,
+};
 
 /// Connections at once. More wait in the socket's backlog.
 const CONNECTIONS: usize = 128;
@@ -60,6 +62,8 @@ pub struct Admin {
     pub lanes: Lanes,
     /// When the host began.
     pub started_at: Timestamp,
+    /// How many hosts share the store.
+    pub seen: Seen,
 }
 
 /// What there is to see.
@@ -70,6 +74,7 @@ struct View {
     bots: Arc<dyn Fn() -> Vec<BotStatus> + Send + Sync>,
     lanes: Lanes,
     started_at: Timestamp,
+    seen: Seen,
 }
 
 // === impl Admin ===
@@ -94,6 +99,7 @@ impl Admin {
             bots: self.bots,
             lanes: self.lanes,
             started_at: self.started_at,
+            seen: self.seen,
         };
         let router = router(guard, view, operator);
         let service =
@@ -143,6 +149,6 @@ async fn in_time(request: Request, next: Next) -> Response {
 
 /// `GET /metrics`
 async fn counted(State(view): State<Arc<View>>) -> Response {
-    let text = metrics::exposition(&view.lanes, &view.roster);
+    let text = metrics::exposition(&view.lanes, &view.roster, &view.seen);
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }

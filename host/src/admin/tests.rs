@@ -68,6 +68,7 @@ impl Observed {
             bots: Arc::new(Vec::new),
             lanes: lanes.clone(),
             started_at: Timestamp(7),
+            seen: Seen::default(),
         };
         let ended = CancellationToken::new();
         let task = tokio::spawn(admin.serve(api, ended.clone()));

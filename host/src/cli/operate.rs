@@ -13,7 +13,12 @@ use hyper::Method;
 use miette::{IntoDiagnostic, Report, miette};
 use serde::Serialize;
 
-use super::{desk::Desk, running, table, terminal};
+use super::{
+    desk::Desk,
+    running,
+    table::{self, Cell},
+    terminal::{self, style},
+};
 use crate::{
     config::{Place, StoreLocation},
     id::EventId,
@@ -54,7 +59,8 @@ pub(super) enum Operate {
         #[command(flatten)]
         ways: Ways,
     },
-    /// Say what runs: each bot's generation, plugin and hash, since when, and what was refused.
+    /// Say what runs: each bot's generation, plugin and hash, since when, and what was refused; and the same of all hosts
+    /// that share the store.
     Status {
         #[command(flatten)]
         ways: Ways,
@@ -161,7 +167,7 @@ impl Operate {
                         let room = pause.scope.room.map_or_else(|| "all".to_owned(), |room| room.to_string());
                         [pause.scope.bot.to_string(), room, pause.since.iso_8601()]
                     };
-                    table::print(["bot", "room", "since"], &pauses.iter().map(row).collect::<Vec<_>>());
+                    table::print(["bot", "room", "since"], pauses.iter().map(row));
                 })?;
             }
             Self::Pause { bot: Some(bot), room, ways } => {
@@ -262,9 +268,8 @@ impl Sessions {
                         let (lane, id) = (&session.lane, session.session.to_string());
                         [lane.bot.to_string(), lane.room.to_string(), id, session.expires_at.iso_8601()]
                     };
-                    let rows: Vec<_> = sessions.iter().map(row).collect();
-                    table::print(["bot", "room", "session", "forgotten at"], &rows);
-                    if rows.len() == LISTED as usize {
+                    table::print(["bot", "room", "session", "forgotten at"], sessions.iter().map(row));
+                    if sessions.len() == LISTED as usize {
                         terminal::note("There may be more; `--bot` narrows the list.");
                     }
                 })
@@ -303,7 +308,7 @@ impl Events {
                         return terminal::print("Nothing failed.");
                     }
                     let header = ["event", "bot", "room", "message", "ended at", "state", "turn", "reason"];
-                    table::print(header, &failures.iter().map(failure).collect::<Vec<_>>());
+                    table::print(header, failures.iter().map(failure));
                     if failures.len() == limit.min(LISTED) as usize {
                         terminal::note("There may be more; `--limit` shows them.");
                     }
@@ -331,21 +336,21 @@ impl Events {
     }
 }
 
-fn failure(failure: &Failure) -> [String; 8] {
+fn failure(failure: &Failure) -> [Cell; 8] {
     let state = match failure.end {
-        End::Failed => "failed",
-        End::Done => "uncertain",
+        End::Failed => Cell::styled("failed", style::BAD),
+        End::Done => Cell::styled("uncertain", style::ODD),
     };
     let reason = [failure.outcome.as_deref(), failure.cause.as_deref()].into_iter().flatten();
     [
-        failure.event.to_string(),
-        failure.bot.to_string(),
-        failure.room.to_string(),
-        failure.message.map_or_else(|| failure.kind.clone(), |message| message.to_string()),
-        failure.ended_at.iso_8601(),
-        state.to_owned(),
-        failure.turn.as_ref().map_or_else(String::new, ToString::to_string),
-        reason.collect::<Vec<_>>().join(": "),
+        failure.event.to_string().into(),
+        failure.bot.to_string().into(),
+        failure.room.to_string().into(),
+        failure.message.map_or_else(|| failure.kind.clone(), |message| message.to_string()).into(),
+        failure.ended_at.iso_8601().into(),
+        state,
+        failure.turn.as_ref().map_or_else(String::new, ToString::to_string).into(),
+        reason.collect::<Vec<_>>().join(": ").into(),
     ]
 }
 

@@ -186,7 +186,7 @@ impl Told {
 
 fn show_all(told: &[Told]) {
     let row = |told: &Told| [told.turn.to_string(), told.bot.to_string(), told.verdict.clone()];
-    table::print(["turn", "bot", "now"], &told.iter().map(row).collect::<Vec<_>>());
+    table::print(["turn", "bot", "now"], told.iter().map(row));
     let same = told.iter().filter(|told| told.replayed.as_ref().is_some_and(Replayed::is_same)).count();
     let run = told.iter().filter(|told| told.replayed.is_some()).count();
     terminal::print(&format!("{same} same, {} differ, {} not run", run - same, told.len() - run));

@@ -90,7 +90,8 @@ struct Known {
 }
 
 /// Where the host is between its start and its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Phase {
     /// Messages are taken, and wait.
     Opening,

@@ -19,6 +19,7 @@
 //! | GET | `/pauses` | [`Pause`]s |
 //! | PUT, DELETE | `/pauses/<bot>?room=` | [`Changed`] |
 //! | GET | `/status` | [`Now`] |
+//! | GET | `/hosts` | [`Cluster`](crate::cluster::Cluster): the hosts that share the store |
 //! | POST | `/reload` | [`Reloaded`](crate::reload::Reloaded) |
 //! | DELETE | `/quarantine/<bot>` | [`Lifted`] |
 //! | DELETE | `/running/<bot>/<room>` | [`Stopped`] |

@@ -11,16 +11,19 @@ use serde::{Deserialize, Serialize};
 
 use super::{Operator, OperatorError};
 use crate::{
-    id::{BotName, LaneKey, RoomId},
+    cluster::{Cluster, RunningLane},
+    id::{BotName, HostId, LaneKey, RoomId},
     lane::Lanes,
     plugin::Roster,
     reload::{BotStatus, ConfigStatus, Reloaded, Reloader},
-    store::Pause,
+    store::{Pause, StoreError},
 };
 
 /// A host that runs. Cheap to clone.
 #[derive(Clone)]
 pub struct Running {
+    /// Which it is.
+    pub host: HostId,
     /// Its lanes, to be woken and counted.
     pub lanes: Lanes,
     /// What keeps its bots as the files say.
@@ -33,12 +36,16 @@ pub struct Running {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Now {
-    /// `bots.toml`, as it was last read.
-    pub config: ConfigStatus,
-    /// By name.
+    /// `bots.toml`, as it was last read; none if no host runs here.
+    pub config: Option<ConfigStatus>,
+    /// What runs here, by name.
     pub bots: Vec<BotNow>,
     /// Bots that are gone from `bots.toml`, with how many of their rooms have messages that wait for them.
     pub gone: BTreeMap<BotName, usize>,
+    /// The lanes with a turn here, the one that began first first.
+    pub running: Vec<RunningLane>,
+    /// The hosts that share the store.
+    pub cluster: Cluster,
 }
 
 /// One bot.
@@ -73,13 +80,22 @@ pub struct Stopped {
 pub(super) fn router() -> Router<Operator> {
     Router::new()
         .route("/status", get(status))
+        .route("/hosts", get(hosts))
         .route("/reload", post(reload))
         .route("/quarantine/{bot}", delete(lift))
         .route("/running/{bot}/{room}", delete(stop))
 }
 
 async fn status(State(operator): State<Operator>) -> Result<Json<Now>, OperatorError> {
-    let Running { lanes, reloader, .. } = operator.running()?;
+    let cluster = operator.cluster().await?;
+    let Running { lanes, reloader, .. } = match operator.running() {
+        Ok(running) => running,
+        Err(_) if !cluster.hosts.is_empty() => {
+            let (bots, gone, running) = (Vec::new(), BTreeMap::new(), Vec::new());
+            return Ok(Json(Now { config: None, bots, gone, running, cluster }));
+        }
+        Err(error) => return Err(error),
+    };
     let (status, busy) = (reloader.status(), lanes.busy_by_bot());
     let pauses = operator.store.pauses().await?;
     let of_bot = |status: BotStatus| BotNow {
@@ -94,7 +110,11 @@ async fn status(State(operator): State<Operator>) -> Result<Json<Now>, OperatorE
             *gone.entry(lane.bot).or_default() += 1;
         }
     }
-    Ok(Json(Now { config: status.config, bots, gone }))
+    Ok(Json(Now { config: Some(status.config), bots, gone, running: RunningLane::all(lanes), cluster }))
+}
+
+async fn hosts(State(operator): State<Operator>) -> Result<Json<Cluster>, OperatorError> {
+    Ok(Json(operator.cluster().await?))
 }
 
 async fn reload(State(operator): State<Operator>) -> Result<Json<Reloaded>, OperatorError> {
@@ -126,6 +146,11 @@ async fn stop(
 }
 
 impl Operator {
+    async fn cluster(&self) -> Result<Cluster, StoreError> {
+        let here = self.running.as_ref().map(|running| running.host);
+        Cluster::of(&*self.store, here).await
+    }
+
     pub(super) fn running(&self) -> Result<&Running, OperatorError> {
         self.running.as_ref().ok_or(OperatorError::NoHost)
     }

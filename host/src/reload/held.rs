@@ -219,6 +219,7 @@ impl Held {
                 plugin: running.plugin.name.clone(),
                 version: running.plugin.version.clone(),
                 hash: running.plugin.hash.to_string(),
+                settings: running.settings_hash(),
                 compiler: running.plugin.compiler(),
                 since: self.since,
             }),

@@ -57,6 +57,8 @@ pub struct Running {
     pub version: String,
     /// Of its file, as the journal has it.
     pub hash: String,
+    /// The hash of the bot's settings.
+    pub settings: String,
     /// What compiled it. It is Winch until Cranelift has done so too.
     pub compiler: Compiler,
     /// Since when it runs.

@@ -79,7 +79,10 @@ pub use self::{
     kept::Kept,
     oversight::{Conversation, FailedEvent, Forgotten, LISTED, Oversight, Pause, Retried, Retry, Scope},
     redis::RedisStore,
-    shared::{Asked, Manner, Mark, PIECES_BYTES, Shared, Signal, Signals, Transcript, Transcripts},
+    shared::{
+        Asked, HOSTS, Manner, Mark, PIECES_BYTES, PRESENCE_BYTES, Presence, Shared, Signal, Signals,
+        Transcript, Transcripts,
+    },
     sqlite::{Backup, Scratch, SqliteStore, back_up},
     timer::{CronKey, Due, Fired, TIMERS_PER_BOT, TIMERS_PER_ROOM, Timer},
 };

@@ -49,7 +49,7 @@ use crate::{
     agent::{self, AgentError, CliVersion, Runner},
     campfire::{Client, Target},
     config::Bot,
-    id::{BotName, LaneKey, RoomId, SessionId, Timestamp, TurnId},
+    id::{BotName, Host, LaneKey, RoomId, SessionId, Timestamp, TurnId},
     plugin::{
         Decision, FailureKind, Generation, Prompt, Reach, Roster, Services,
         trace::{Asked, Tracer},
@@ -80,6 +80,8 @@ pub struct Turns {
     locked_out: Mutex<HashSet<BotName>>,
     /// None if nobody wants their traces.
     telemetry: Option<Arc<Telemetry>>,
+    /// Whose they are, for the journal; none if there is but one host.
+    host: Option<Host>,
 }
 
 /// How a turn went, as far as its lane is concerned.
@@ -106,13 +108,19 @@ impl Turns {
     ) -> Self {
         let services = Arc::new(Services::new(Arc::<dyn Store>::clone(&store), client.clone(), timer_set));
         let (delivery, locked_out) = (Delivery::new(client), Mutex::default());
-        Self { store, roster, agents, delivery, services, locked_out, telemetry: None }
+        Self { store, roster, agents, delivery, services, locked_out, telemetry: None, host: None }
     }
 
     /// Has their traces sent.
     #[must_use]
     pub fn traced_by(self, telemetry: Option<Arc<Telemetry>>) -> Self {
         Self { telemetry, ..self }
+    }
+
+    /// Has the journal say that they are this host's.
+    #[must_use]
+    pub fn told_of(self, host: Option<Host>) -> Self {
+        Self { host, ..self }
     }
 
     /// Answers an event, and ends it, unless `stop` comes first or its Campfire can't be reached. Whoever gives the
@@ -214,7 +222,7 @@ impl Turns {
         let Some(seat) = self.roster.bot(lane.bot.as_str()) else { return Ok(Way::Blocked) };
         let occasion = serde_json::from_str::<Occasion>(&begun.payload);
         let target = target(&seat.bot, lane.room, tenure.clone());
-        let row = |outcome: &str, details| JournalRow {
+        let row = |outcome: &str, details: serde_json::Value| JournalRow {
             turn: turn.clone(),
             event: begun.event,
             lane: lane.clone(),
@@ -222,7 +230,7 @@ impl Turns {
             started_at,
             ended_at: Timestamp::now(),
             outcome: outcome.to_owned(),
-            details,
+            details: self.signed(details),
         };
         let (Some(target), Ok(occasion)) = (target, occasion) else {
             // Nobody could be told: there is no key, or no message to speak of.
@@ -329,6 +337,13 @@ impl Turns {
             telemetry.turn(ended);
         }
         Ok(Way::Ended)
+    }
+
+    fn signed(&self, mut details: serde_json::Value) -> serde_json::Value {
+        if let Some(host) = &self.host {
+            details["host"] = json!(host);
+        }
+        details
     }
 
     /// Everything from the occasion to the parts; asks the plugin and the agent, posts nothing but the reaction.

@@ -121,9 +121,10 @@ const liftButton = (bot) => act(`lift-${bot}`, "Let it run again", async () => {
 const outcomePill = (outcome) => pill(WELL.includes(outcome) ? "well" : ["turn-limit", "budget"].includes(outcome) ? "warn" : "bad", outcome);
 const turnLink = (turn) => make("a", { href: `#/turns/${encodeURIComponent(turn)}`, class: "code" }, turn);
 const title = (words) => make("h2", {}, words);
+const hostLabel = (host) => `${host.name} (${host.id.split("-")[0]})`;
 
 async function nowPage() {
-  const [overview, hours] = await Promise.all([read("overview"), readSlowly("hours", { since: Math.floor(now() / HOUR) * HOUR - 23 * HOUR })]);
+  const [overview, cluster, hours] = await Promise.all([read("overview"), read("hosts"), readSlowly("hours", { since: Math.floor(now() / HOUR) * HOUR - 23 * HOUR })]);
   setClock(overview.now);
   tell(overview);
   return [
@@ -132,11 +133,12 @@ async function nowPage() {
     overview.bots.length === 0 ? make("p", { class: "empty" }, "There is no bot.")
       : make("ul", { class: "cards" }, overview.bots.map((bot) => botCard(bot, overview.pauses))),
     make("p", {}, reloadButton()),
+    hostsPart(cluster),
     title("At work"),
     table("Lanes with work", [
       ["Bot", (lane) => lane.bot],
       ["Room", (lane) => lane.room],
-      ["State", (lane) => laneState(lane, overview.pauses)],
+      ["State", (lane) => laneState(lane, overview.pauses, elsewhere(cluster, lane))],
       ["Unanswered", (lane) => count(lane.unfinished), "number"],
       ["Oldest", (lane) => ago(lane.oldest)],
       ["", (lane) => make("div", { class: "buttons" }, lane["running-since"] === null ? null : stopButton(lane), pauseButton(lane.bot, lane.room, isPaused(overview.pauses, lane.bot, lane.room))), "acts"],
@@ -154,6 +156,45 @@ async function nowPage() {
   ];
 }
 
+// Nothing where a host has the store for itself.
+function hostsPart({ here, hosts, mixed }) {
+  if (hosts.length < 2) return null;
+  const bots = hosts.flatMap((host) => host.bots.map((bot) => ({ host, ...bot }))).sort((one, other) => (one.bot < other.bot ? -1 : one.bot > other.bot ? 1 : 0));
+  const isMixed = (bot) => mixed.some((other) => other.bot === bot);
+  return [
+    title("Hosts"),
+    mixed.map((bot) => make("p", { class: "note" }, `${bot.says}.`)),
+    table("Hosts", [
+      ["Host", (host) => [hostLabel(host), host.id === here ? make("span", { class: "soft" }, " this one") : null]],
+      ["State", (host) => pill(host.phase === "open" ? "well" : "warn", host.phase)],
+      ["Version", (host) => host.version],
+      ["Up since", (host) => ago(host["started-at"])],
+      ["Turns", (host) => count(host.running), "number"],
+      ["Agents", (host) => `${count(host.agents.busy)} busy, ${count(host.agents.warm)} warm`],
+      ["Memory", (host) => `${Math.round(host.agents.memory / 1048576)} MiB`, "number"],
+      ["Dashboard", (host) => (host.admin === null ? "" : code(host.admin))],
+    ], hosts, ""),
+    title("What each host runs"),
+    table("What each host runs", [
+      ["Bot", (row) => row.bot],
+      ["Host", (row) => hostLabel(row.host)],
+      ["Plugin", (row) => (row.running === null ? pill("bad", "no plugin") : [`${row.running.plugin} ${row.running.version} `, code(row.running.hash), isMixed(row.bot) ? [" ", pill("warn", "not everywhere")] : null].flat()), "long"],
+      ["Generation", (row) => row.running?.generation ?? "", "number"],
+      ["Since", (row) => (row.running === null ? "" : ago(row.running.since))],
+      ["Refused", (row) => row.refused?.cause ?? "", "long"],
+    ], bots, ""),
+  ];
+}
+
+// Which other host answers in this lane, and since when.
+function elsewhere({ here, hosts }, lane) {
+  for (const host of hosts.filter((host) => host.id !== here)) {
+    const found = host.lanes.find((other) => other.bot === lane.bot && other.room === lane.room);
+    if (found) return { host, since: found.since };
+  }
+  return null;
+}
+
 const isPaused = (pauses, bot, number) => pauses.some((pause) => pause.bot === bot && pause.room === number);
 
 function tell(overview) {
@@ -162,8 +203,9 @@ function tell(overview) {
   by("state").textContent = words[1];
 }
 
-function laneState(lane, pauses) {
+function laneState(lane, pauses, elsewhere) {
   const since = lane["running-since"];
+  if (since === null && elsewhere !== null) return [pill("well", `answering for ${duration(Math.max(0, now() - elsewhere.since))}`), make("span", { class: "soft" }, ` on ${hostLabel(elsewhere.host)}`)];
   if (since !== null) return pill("well", `answering for ${duration(Math.max(0, now() - since))}`);
   const paused = isPaused(pauses, lane.bot, null) || isPaused(pauses, lane.bot, lane.room);
   return paused ? pill("warn", "paused") : pill("", "waiting");
@@ -250,6 +292,10 @@ function turnsPage(query) {
     const asked = Object.fromEntries(new FormData(filters));
     const rows = await read("turns", { ...asked, limit: PAGE * pages });
     const more = rows.length === PAGE * pages && pages < 20;
+    // Which host and which code served it matters where that is not the same for all.
+    const differ = (what) => new Set(rows.map(what).filter(Boolean)).size > 1;
+    const host = (row) => row.details.host && hostLabel(row.details.host);
+    const hosts = differ(host) ? [["Host", (row) => host(row) ?? ""], ["Code", (row) => (row.details.plugin ? code(row.details.plugin.hash) : "")]] : [];
     redraw(found, [table("Turns", [
       ["When", (row) => ago(row.ended_at)],
       ["Turn", (row) => turnLink(row.turn)],
@@ -257,6 +303,7 @@ function turnsPage(query) {
       ["Room", (row) => row.lane.room],
       ["Outcome", (row) => outcomePill(row.outcome)],
       ["Took", (row) => duration(row.ended_at - row.started_at), "number"],
+      ...hosts,
       ["Tools", (row) => row.details["tool-calls"] ?? "", "number"],
       ["Cost", (row) => dollars(row.details.agent?.["cost-usd"]), "number"],
     ], rows, "No turn fits."),
@@ -267,7 +314,7 @@ function turnsPage(query) {
 
 async function turnPage(id) {
   const { turn, "tool-calls": calls } = await read(`turns/${encodeURIComponent(id)}`);
-  const { agent, plugin, about, posted, ...rest } = turn.details;
+  const { agent, plugin, about, host, posted, ...rest } = turn.details;
   const entries = [
     ["Outcome", outcomePill(turn.outcome)],
     ["Bot and room", `${turn.lane.bot}, room ${turn.lane.room}`],
@@ -276,6 +323,7 @@ async function turnPage(id) {
     ["Took", duration(turn.ended_at - turn.started_at)],
     ["Attempt", turn.attempt],
     ["Plugin", plugin ? [`${plugin.name} ${plugin.version} `, code(plugin.hash), `, generation ${plugin.generation}`] : null],
+    ["Host", host ? hostLabel(host) : null],
     ["Agent", agent ? `${duration(agent["total-ms"])}, of which ${duration(agent["gate-ms"])} until it could start; ${agent.turns} model turns` : null],
     ["Tokens", agent ? `${count(agent["input-tokens"])} in, ${count(agent["output-tokens"])} out, ${count(agent["cache-read-tokens"])} from the cache, ${count(agent["cache-creation-tokens"])} to the cache` : null],
     ["Cost", agent ? dollars(agent["cost-usd"]) : null],

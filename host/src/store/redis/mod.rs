@@ -46,6 +46,7 @@
 //! | `crons` | hash | up to when the operator's timers are settled | ever |
 //! | `room:<lane>`, `rooms` | hash, sorted set | rooms that are known | retention of events |
 //! | `chain:<room>:<campfire>`, `chains` | hash, sorted set | chains of bots' messages | a day |
+//! | `hosts`, `host-times` | hash, sorted set | hosts, what each says of itself, and until when that holds | they say nothing more |
 //! | `kv:<bot>:<scope>`, `kv-keys:<bot>:<scope>`, `kv-usage:<bot>` | hash, sorted set, hash | the plugins' keys | deleted |
 //!
 //! `host:<host>` is a channel: what is said to that host ([`signals`]).
@@ -57,6 +58,7 @@ mod kept;
 mod kv;
 mod link;
 mod oversight;
+mod presence;
 mod scripts;
 mod signals;
 #[cfg(test)]

@@ -16,6 +16,7 @@ macro_rules! scripts {
 
 scripts! {
     ACCEPT "accept"
+    ANNOUNCE "announce"
     ASK_TO_STOP "ask_to_stop"
     BEGIN "begin"
     BREAK_OFF "break_off"
