@@ -96,7 +96,7 @@ pub struct Agents {
 pub struct Cluster {
     /// The one that was asked; none if no host runs there.
     pub here: Option<HostId>,
-    /// By name and id. Empty if the store is a single host's own.
+    /// By name, then the one that began first. Empty if the store is a single host's own.
     pub hosts: Vec<HostNow>,
     /// Of which bots they do not run the same.
     pub mixed: Vec<Mixed>,

@@ -3,7 +3,7 @@
 //! The floors, from the top; a module imports only from those below it:
 //! `cli` → `stage` → `serve` → `admin` → `webhook` · `missed` · `alarm` · `operator` · `playground` → `cluster` → `reload` · `toolchain` →
 //! `lane` → `turn` → `rehearsal` · `telemetry` → `agent` · `plugin` · `campfire` → `store` · `egress` → `config` · `gate` → `id` · `address` · `causes` ·
-//! `activation` · `connections` · `tenure` · `window`.
+//! `activation` · `connections` · `progress` · `tenure` · `window`.
 
 pub mod activation;
 pub mod address;
@@ -24,6 +24,7 @@ pub mod missed;
 pub mod operator;
 pub mod playground;
 pub mod plugin;
+pub mod progress;
 pub mod rehearsal;
 pub mod reload;
 pub mod serve;

@@ -32,8 +32,8 @@ impl Build {
         }
         for plugin in &plugins {
             let built = toolchain::build(plugin, &self.out).await.into_diagnostic()?;
-            terminal::print(&format!(
-                "✓ {}: {} ({} bytes, {:.1} s)",
+            terminal::good(&format!(
+                "{}: {} ({} bytes, {:.1} s)",
                 built.name,
                 built.path.display(),
                 built.bytes,
@@ -47,10 +47,10 @@ impl Build {
 fn check(out: &Path, plugins: &[PathBuf]) -> Result<ExitCode, Report> {
     let stale = toolchain::stale(out, plugins).into_diagnostic()?;
     for plugin in &stale {
-        terminal::print(&format!("✗ {plugin}"));
+        terminal::bad(&plugin.to_string());
     }
     if stale.is_empty() {
-        terminal::print(&format!("✓ {} plugins are what their sources make", plugins.len()));
+        terminal::good(&format!("{} plugins are what their sources make", plugins.len()));
         return Ok(ExitCode::SUCCESS);
     }
     Ok(ExitCode::FAILURE)

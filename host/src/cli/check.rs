@@ -7,12 +7,13 @@ use std::process::ExitCode;
 use miette::{IntoDiagnostic, Report};
 use secrecy::ExposeSecret;
 
-use super::terminal;
+use super::terminal::{self, good, odd};
 use crate::{
     agent::{AgentError, CliVersion, Runner},
     causes::with_causes,
     config::{Bot, Config, StoreLocation},
     plugin::Loader,
+    progress::Progress,
     stage::webhook_url,
     store::RedisStore,
 };
@@ -28,7 +29,10 @@ pub(super) async fn check(config: Config, show_secrets: bool) -> Result<ExitCode
 
     let loader = Loader::new().into_diagnostic()?;
     for bot in config.bots.values() {
-        match loader.load(bot, 1).await {
+        let loading = Progress::of(&format!("The plugin of {} is being loaded", bot.name));
+        let outcome = loader.load(bot, 1).await;
+        drop(loading);
+        match outcome {
             Ok(generation) => {
                 let tools = generation.tools().iter().map(|tool| tool.name.as_str());
                 let (worlds, tools) =
@@ -47,7 +51,7 @@ pub(super) async fn check(config: Config, show_secrets: bool) -> Result<ExitCode
     }
     store(&config.store, &mut findings).await;
     if let Some(advice) = credentials(&config) {
-        note(advice);
+        odd(advice);
     }
     for bot in config.bots.values() {
         if let Some(url) = webhook(&config, bot, show_secrets) {
@@ -55,7 +59,7 @@ pub(super) async fn check(config: Config, show_secrets: bool) -> Result<ExitCode
         }
     }
     if !show_secrets && config.bots.values().any(|bot| bot.webhook_secret.is_some()) {
-        note("`hearth check --show-secrets` prints the webhook URLs whole, to paste them into Campfire");
+        odd("`hearth check --show-secrets` prints the webhook URLs whole, to paste them into Campfire");
     }
     Ok(if findings.failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -82,7 +86,7 @@ async fn store(location: &StoreLocation, findings: &mut Findings) {
         Ok(concerns) => {
             good(&format!("the store at {location} takes what it is given"));
             for concern in concerns {
-                note(&concern);
+                odd(&concern);
             }
         }
         Err(error) => findings.bad(&error.to_string()),
@@ -104,14 +108,6 @@ fn webhook(config: &Config, bot: &Bot, show_secrets: bool) -> Option<String> {
     Some(webhook_url(&config.host.public_url, &bot.name, shown).to_string())
 }
 
-fn good(text: &str) {
-    terminal::print(&format!("✓ {text}"));
-}
-
-fn note(text: &str) {
-    terminal::print(&format!("! {text}"));
-}
-
 /// Whether anything that was found is bad.
 #[derive(Default)]
 struct Findings {
@@ -121,6 +117,6 @@ struct Findings {
 impl Findings {
     fn bad(&mut self, text: &str) {
         self.failed = true;
-        terminal::print(&format!("✗ {text}"));
+        terminal::bad(text);
     }
 }

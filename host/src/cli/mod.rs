@@ -27,6 +27,7 @@ use crate::{
     activation,
     agent::{demo, guard, sandbox},
     config::{self, Config},
+    progress,
 };
 
 /// A runtime for Campfire bots.
@@ -58,6 +59,9 @@ enum Command {
     Chat {
         /// The bot's name in the configuration.
         bot: String,
+        /// Print each message of the bot as a JSON object on a line of its own.
+        #[arg(long)]
+        json: bool,
     },
     #[command(flatten)]
     Operate(operate::Operate),
@@ -115,6 +119,9 @@ pub fn main() -> ExitCode {
 
 fn execute(arguments: Arguments) -> Result<ExitCode, Report> {
     let path = &arguments.config;
+    if !matches!(arguments.command, None | Some(Command::Run | Command::Dev)) {
+        progress::show();
+    }
     match arguments.command.unwrap_or(Command::Dev) {
         Command::Run => {
             // While there is no other thread: it takes the variables out of the environment.
@@ -123,7 +130,7 @@ fn execute(arguments: Arguments) -> Result<ExitCode, Report> {
         }
         Command::Dev => on_runtime(run::dev(Config::load(path)?)),
         Command::Check { show_secrets } => on_runtime(check::check(Config::load(path)?, show_secrets)),
-        Command::Chat { bot } => on_runtime(chat::chat(Config::load(path)?, bot)),
+        Command::Chat { bot, json } => on_runtime(chat::chat(Config::load(path)?, bot, json)),
         Command::Operate(operate) => on_runtime(operate.run(path)),
         Command::Replay(replay) => on_runtime(replay.run(path)),
         Command::New(new) => new.run(),

@@ -42,8 +42,8 @@ impl New {
             Lang::Python => Language::Python,
         };
         toolchain::begin(&self.bot, language, &folder).into_diagnostic()?;
-        terminal::print(&format!(
-            "✓ {} is in {}. It goes on with:\n\n    cd {}\n    hearth dev\n",
+        terminal::good(&format!(
+            "{} is in {}. It goes on with:\n\n    cd {}\n    hearth dev\n",
             self.bot,
             folder.display(),
             folder.display()

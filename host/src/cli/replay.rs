@@ -18,6 +18,7 @@ use crate::{
     id::{BotName, TurnId},
     operator::TurnTold,
     plugin::{Generation, Loader},
+    progress::Progress,
     rehearsal::replay::{Replayed, replay},
     serve::COMPILED,
     store::JournalRow,
@@ -126,7 +127,9 @@ impl Builds {
         let build = if self.plugin.is_some() { String::new() } else { hash };
         let key = (name.clone(), build);
         if !self.loaded.contains_key(&key) {
+            let progress = Progress::of(&format!("The plugin of {name} is being loaded"));
             let loaded = self.load(name, &key.1).await;
+            drop(progress);
             self.loaded.insert(key.clone(), loaded.map(Arc::new));
         }
         self.loaded[&key].clone()
@@ -169,8 +172,11 @@ impl Told {
             terminal::print(&format!("it ran on {}, and now on {}", replayed.then, replayed.now));
         }
         for call in &replayed.calls {
-            let mark = if call.is_same() { "✓" } else { "✗" };
-            terminal::print(&format!("{mark} {}", call.call));
+            if call.is_same() {
+                terminal::good(&call.call);
+            } else {
+                terminal::bad(&call.call);
+            }
             for difference in call.said.iter().chain(&call.did) {
                 terminal::print_diff(&difference.diff);
             }
@@ -179,7 +185,7 @@ impl Told {
             }
         }
         for note in &replayed.notes {
-            terminal::print(&format!("! {note}"));
+            terminal::odd(note);
         }
     }
 }

@@ -32,6 +32,11 @@ pub(super) fn print(text: &str) {
     let _ = writeln!(anstream::stdout().lock(), "{text}");
 }
 
+/// Whether what is printed is shown in styles.
+pub(super) fn has_styles() -> bool {
+    anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never
+}
+
 /// The text in a style.
 pub(super) fn paint(style: Style, text: &str) -> String {
     format!("{style}{text}{style:#}")
@@ -47,6 +52,21 @@ pub(super) fn width() -> Option<usize> {
 /// Somebody's words on one line, without what would steer a terminal.
 pub(super) fn tame(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// Prints that something is as it should be.
+pub(super) fn good(text: &str) {
+    print(&format!("{} {text}", paint(style::GOOD, "✓")));
+}
+
+/// Prints what somebody should know.
+pub(super) fn odd(text: &str) {
+    print(&format!("{} {text}", paint(style::ODD, "!")));
+}
+
+/// Prints what is not as it should be.
+pub(super) fn bad(text: &str) {
+    print(&format!("{} {text}", paint(style::BAD, "✗")));
 }
 
 /// Prints a unified diff.

@@ -17,6 +17,7 @@ use crate::{
         cases::{self, Case, NamedCase},
     },
     plugin::Loader,
+    progress::Progress,
     rehearsal::{self, Failure, Ran},
     serve::COMPILED,
     toolchain,
@@ -208,7 +209,10 @@ async fn build(plugin: &Plugin) -> Result<(), Report> {
 /// Plays a case, with a bot of its own.
 async fn play(loader: &Loader, component: &Path, case: &Case) -> Ran {
     let made = match rehearsal::bot(component, case) {
-        Ok(bot) => loader.load(&bot, 1).await.map_err(|error| error.to_string()),
+        Ok(bot) => {
+            let _progress = Progress::of(&format!("{} is being loaded", component.display()));
+            loader.load(&bot, 1).await.map_err(|error| error.to_string())
+        }
         Err(problem) => Err(problem),
     };
     match made {
@@ -237,9 +241,9 @@ impl Told {
 
     fn show(&self) {
         if self.passed {
-            return terminal::print(&format!("✓ {}", self.case));
+            return terminal::good(&self.case);
         }
-        terminal::print(&format!("✗ {} ({}:{})", self.case, self.file.display(), self.line));
+        terminal::bad(&format!("{} ({}:{})", self.case, self.file.display(), self.line));
         for failure in &self.failures {
             let mut lines = failure.what.lines();
             terminal::print(&format!("  {}", lines.next().unwrap_or_default()));

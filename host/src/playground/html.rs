@@ -32,6 +32,34 @@ const ALLOWED: [&str; 44] = [
     "small", "span", "strong", "sub", "sup", "time", "tt", "ul", "var", "figure", "figcaption", ATTACHMENT,
 ];
 
+/// How deep emphasis is nested that is seen.
+const NESTED: usize = 32;
+
+/// A piece of a message's text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece {
+    /// What it says.
+    pub text: String,
+    /// How it is set off from the rest.
+    pub emphasis: Emphasis,
+}
+
+/// How a piece of text is set off.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each holds or not, whatever the others do")]
+pub struct Emphasis {
+    /// It is bold.
+    pub strong: bool,
+    /// It is in italics.
+    pub leaning: bool,
+    /// It is code.
+    pub code: bool,
+    /// It is struck through.
+    pub struck: bool,
+    /// Where it leads.
+    pub link: Option<String>,
+}
+
 /// An element that looks like a mention.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mention {
@@ -74,6 +102,57 @@ pub(super) fn mentions(html: &str, signer: &Signer) -> Vec<Mention> {
 /// `html` as text: blocks on lines of their own, list items with a bullet, mentions as `@Name` with the name that
 /// `name_of` knows.
 pub(super) fn plain_text(html: &str, signer: &Signer, name_of: impl Fn(UserId) -> Option<String>) -> String {
+    let mut text = read(html, signer, name_of, |_, _| {});
+    text.truncate(text.trim_end().len());
+    text
+}
+
+/// The same in pieces, each with how it is set off.
+pub(super) fn pieces(html: &str, signer: &Signer, name_of: impl Fn(UserId) -> Option<String>) -> Vec<Piece> {
+    let mut nested: Vec<(String, Emphasis)> = Vec::new();
+    // From where on which emphasis holds.
+    let mut turns = vec![(0, Emphasis::default())];
+    let text = read(html, signer, name_of, |tag, at| {
+        let name = &*tag.name;
+        let mut emphasis = nested.last().map(|(_, emphasis)| emphasis.clone()).unwrap_or_default();
+        match name {
+            "b" | "strong" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "dt" => emphasis.strong = true,
+            "i" | "em" | "cite" | "dfn" | "var" => emphasis.leaning = true,
+            "code" | "pre" | "kbd" | "samp" | "tt" => emphasis.code = true,
+            "del" => emphasis.struck = true,
+            "a" => {
+                let link = tag.attrs.iter().find(|attribute| &*attribute.name.local == "href");
+                emphasis.link = link.map(|link| link.value.to_string());
+            }
+            _ => return,
+        }
+        match tag.kind {
+            TagKind::StartTag if nested.len() < NESTED => nested.push((name.to_owned(), emphasis)),
+            TagKind::StartTag => return,
+            TagKind::EndTag => {
+                let Some(begun) = nested.iter().rposition(|(begun, _)| begun == name) else { return };
+                nested.truncate(begun);
+            }
+        }
+        turns.push((at, nested.last().map(|(_, emphasis)| emphasis.clone()).unwrap_or_default()));
+    });
+    let end = text.trim_end().len();
+    let ends = turns.iter().skip(1).map(|(at, _)| *at).chain([end]).collect::<Vec<_>>();
+    let ranges = turns.into_iter().zip(ends);
+    let pieces = ranges.filter_map(|((from, emphasis), to)| {
+        let text = text.get(from.min(end)..to.min(end)).filter(|text| !text.is_empty())?;
+        Some(Piece { text: text.to_owned(), emphasis })
+    });
+    pieces.collect()
+}
+
+/// Reads `html` as text, and tells of every tag that is seen, with how much text was before it.
+fn read(
+    html: &str,
+    signer: &Signer,
+    name_of: impl Fn(UserId) -> Option<String>,
+    mut see: impl FnMut(&Tag, usize),
+) -> String {
     let mut text = String::new();
     let mut unseen: Option<String> = None;
     for token in tokens(html) {
@@ -81,6 +160,10 @@ pub(super) fn plain_text(html: &str, signer: &Signer, name_of: impl Fn(UserId) -
             Token::CharacterTokens(characters) if unseen.is_none() => text.push_str(&characters),
             Token::TagToken(tag) => {
                 let starts = tag.kind == TagKind::StartTag;
+                // The line breaks of a block are outside of it.
+                if !starts && unseen.is_none() {
+                    see(&tag, text.len());
+                }
                 match &*tag.name {
                     name @ ("script" | "style") if starts && unseen.is_none() => {
                         unseen = Some(name.to_owned());
@@ -109,11 +192,13 @@ pub(super) fn plain_text(html: &str, signer: &Signer, name_of: impl Fn(UserId) -
                     }
                     _ => {}
                 }
+                if starts && unseen.is_none() {
+                    see(&tag, text.len());
+                }
             }
             _ => {}
         }
     }
-    text.truncate(text.trim_end().len());
     text
 }
 
@@ -309,6 +394,39 @@ mod tests {
             format!("<a title='{}'>x</a>", signer.attachment(UserId(2), "Echo").replace('\'', "&#39;"));
         assert_eq!(mentions(&html, &signer), []);
         assert!(!shown(&html, &signer, |_| None).contains("<span"));
+    }
+
+    #[test]
+    fn pieces_are_the_plain_text_each_with_what_it_is_within() {
+        let html = "<h2>Hi</h2><p>a <b>b <i>c</i></b><a href=\"https://x.example\">d</a></b> <code>e</code></p><script>f</script><ul><li><del>g</del></li></ul> ";
+        let pieces = pieces(html, &Signer::new(), |_| None);
+        let told: Vec<_> = pieces
+            .iter()
+            .map(|Piece { text, emphasis }| {
+                let Emphasis { strong, leaning, code, struck, link } = emphasis;
+                let marks = [(strong, 'b'), (leaning, 'i'), (code, 'c'), (struck, 's')];
+                let marks: String = marks.iter().filter(|(is, _)| **is).map(|(_, mark)| *mark).collect();
+                (text.as_str(), marks, link.as_deref())
+            })
+            .collect();
+        let plain = |text| (text, String::new(), None);
+        let marked = |text, marks: &str| (text, marks.to_owned(), None);
+        assert_eq!(
+            told,
+            [
+                marked("Hi", "b"),
+                plain("\n\na "),
+                marked("b ", "b"),
+                marked("c", "bi"),
+                ("d", String::new(), Some("https://x.example")),
+                plain(" "),
+                marked("e", "c"),
+                plain("\n\n• "),
+                marked("g", "s"),
+            ]
+        );
+        let whole: String = pieces.into_iter().map(|piece| piece.text).collect();
+        assert_eq!(whole, plain_text(html, &Signer::new(), |_| None));
     }
 
     #[test]

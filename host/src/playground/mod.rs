@@ -37,6 +37,7 @@ use self::{
 };
 pub use self::{
     backstage::{Build, BuildState},
+    html::{Emphasis, Piece},
     model::{Attachment, Boost, BotAccount, Delivery, Effect, Error, Fault, Message, Person, Room},
 };
 use crate::id::{MessageId, RoomId, Timestamp, UserId};
@@ -248,6 +249,11 @@ impl Playground {
     /// The messages of a room, oldest first; none if there is no such room. A room keeps its newest 500.
     pub fn messages(&self, room: RoomId) -> Vec<Message> {
         self.world().messages(room).map(|message| Message::clone(message)).collect()
+    }
+
+    /// What a message says, in pieces, each with how it is set off; nothing of an upload.
+    pub fn pieces(&self, message: &Message) -> Vec<Piece> {
+        message.html.as_deref().map(|html| self.world().pieces(html)).unwrap_or_default()
     }
 
     /// What happens from now on.

@@ -24,7 +24,7 @@ use super::{
     component,
     project::{add_files, hash, unreadable},
     tools,
-    words::run,
+    words::run_behind,
 };
 
 /// The interface, file by file.
@@ -172,7 +172,9 @@ impl Script {
                 command
             }
         };
-        let ran = run(command.current_dir(&self.folder)).await.map_err(|cause| self.cannot_start(cause))?;
+        let what = format!("{} is being made a component", self.name);
+        let ran = run_behind(&what, command.current_dir(&self.folder)).await;
+        let ran = ran.map_err(|cause| self.cannot_start(cause))?;
         if !ran.succeeded {
             return Err(BuildError::Refused { name: self.name.clone(), words: ran.words });
         }

@@ -18,7 +18,7 @@ use super::{
     compiler::command,
     project::hash,
     script::{Language, Script},
-    words::run,
+    words::run_behind,
 };
 
 /// How often a build that waits for another's installation looks whether it is done.
@@ -76,8 +76,11 @@ async fn install(script: &Script, folder: &Path) -> Result<(), BuildError> {
             vec![venv, pip]
         }
     };
+    let what = format!("The tools that {} is built with are being installed", script.name);
     for mut command in commands {
-        let ran = run(command.current_dir(folder)).await.map_err(|cause| script.cannot_start(cause))?;
+        let ran = run_behind(&what, command.current_dir(folder))
+            .await
+            .map_err(|cause| script.cannot_start(cause))?;
         if !ran.succeeded {
             let path = script.folder.join(script.language.pins());
             return Err(BuildError::Install { path, words: ran.words });

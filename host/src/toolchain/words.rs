@@ -13,6 +13,8 @@ use tokio::{
     time::timeout,
 };
 
+use crate::progress::Progress;
+
 /// How much of it is kept, in bytes: the end.
 const KEPT: usize = 64 << 10;
 /// How long what a program left behind may go on holding its standard error.
@@ -31,6 +33,12 @@ pub(super) struct Ran {
     pub(super) words: String,
 }
 
+/// Runs a program to its end behind a line that says what it does. What it says itself is for those who don't see that line.
+pub(super) async fn run_behind(what: &str, command: &mut Command) -> io::Result<Ran> {
+    let progress = Progress::of(what);
+    if progress.is_seen() { hear_out(command, tokio::io::sink()).await } else { run(command).await }
+}
+
 /// Runs a program to its end, its words on standard error.
 pub(super) async fn run(command: &mut Command) -> io::Result<Ran> {
     if io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none() {
@@ -40,12 +48,16 @@ pub(super) async fn run(command: &mut Command) -> io::Result<Ran> {
             }
         }
     }
+    hear_out(command, tokio::io::stderr()).await
+}
+
+async fn hear_out(command: &mut Command, to: impl AsyncWrite + Unpin) -> io::Result<Ran> {
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
     let mut kept = Vec::new();
     let status = match child.stderr.take() {
         None => child.wait().await?,
         Some(said) => {
-            let mut heard = std::pin::pin!(hear(said, &mut kept, tokio::io::stderr()));
+            let mut heard = std::pin::pin!(hear(said, &mut kept, to));
             tokio::select! {
                 () = &mut heard => child.wait().await?,
                 status = child.wait() => {

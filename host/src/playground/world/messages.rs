@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::{
     super::{
         Attachment, Boost, Error, Message,
-        html::{mentions, plain_text},
+        html::{Piece, mentions, pieces, plain_text},
     },
     World,
 };
@@ -241,6 +241,10 @@ impl World {
             hall.messages.get(index)
         })?;
         Some((message.attachment.clone()?, bytes.clone()))
+    }
+
+    pub(in crate::playground) fn pieces(&self, html: &str) -> Vec<Piece> {
+        pieces(html, &self.signer, |user| self.name_of(user).map(str::to_owned))
     }
 
     // === Within ===
