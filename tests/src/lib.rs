@@ -6,6 +6,7 @@ mod chance;
 pub mod chaos;
 pub mod claude_cli;
 pub mod clock;
+pub mod cluster;
 pub mod costs;
 pub mod crooked;
 pub mod log;
