@@ -1,7 +1,7 @@
 //! The `claude` CLI without the thinking: speaks its stream-json protocol and answers at once, so that what is left to
 //! measure is the host.
 //!
-//! A message is answered with itself. One that has the word `TOOLS=<count>` calls the host's tool `add` that many times, one
+//! A message is answered with itself; one that has the word `AFTER=<ms>`, after that time. One that has the word `TOOLS=<count>` calls the host's tool `add` that many times, one
 //! call after the other, and is answered with how many nanoseconds each call took, as a JSON list.
 
 #![allow(clippy::print_stdout, reason = "stdout is the protocol")]
@@ -10,7 +10,7 @@ use std::{
     collections::VecDeque,
     env,
     io::{self, Lines, StdinLock, Write},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -105,14 +105,20 @@ impl Stub {
             Value::String(text) => text.clone(),
             content => content[0]["text"].as_str().unwrap_or_default().to_owned(),
         };
+        let value = |name: &str| {
+            text.split_whitespace().find_map(|word| word.strip_prefix(name)?.parse::<u32>().ok())
+        };
         lifecycle("started")?;
         say(&json!({
             "type": "system", "subtype": "init", "session_id": self.session, "tools": [], "mcp_servers": servers,
             "model": "stub", "permissionMode": "default", "claude_code_version": VERSION, "cwd": "/",
             "slash_commands": [], "apiKeySource": "none", "output_style": "default",
         }))?;
-        let answer = match text.split_whitespace().find_map(|word| word.strip_prefix("TOOLS=")?.parse().ok())
-        {
+        if let Some(pause) = value("AFTER=") {
+            #[expect(clippy::disallowed_methods, reason = "this process has nothing else to do")]
+            std::thread::sleep(Duration::from_millis(pause.into()));
+        }
+        let answer = match value("TOOLS=") {
             Some(count) => json!(self.call_tool(count)?).to_string(),
             None => text,
         };

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 pub(crate) const USAGE: &str = "\
 usage: hearth-bench --hearth FILE --claude FILE --stub FILE --python FILE --guests FOLDER
                     [--out FOLDER] [--quick] [--only PART]... [--publish]
-`tests/bench/run` builds and installs all of these. PART is the name of a part, as shown while it runs.";
+`tests/bench/run` builds and installs all of these, and the Redis of HEARTH_TEST_REDIS. PART is the name of a part, as shown while it runs.";
 
 /// What to measure, and with what.
 pub(crate) struct Arguments {

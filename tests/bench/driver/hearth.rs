@@ -87,6 +87,11 @@ pub(crate) fn folder_on(bench: &Bench, disk: Disk) -> TempDir {
 impl Hearth {
     /// Starts it, and waits until it is ready.
     pub(crate) async fn start(bench: &Bench, setup: Setup<'_>) -> Self {
+        Self::start_with(bench, setup, "").await
+    }
+
+    /// The same with further lines of its `[host]`, and tables that follow that.
+    pub(crate) async fn start_with(bench: &Bench, setup: Setup<'_>, keys: &str) -> Self {
         let folder = folder_on(bench, setup.disk);
         let (listen, admin) = (free_port(), free_port());
         let cli = match setup.cli {
@@ -94,7 +99,7 @@ impl Hearth {
             Cli::Stub => &bench.arguments.stub,
         };
         let mut toml = format!(
-            "[host]\nlisten = \"{listen}\"\nadmin = \"{admin}\"\nqueue-limit = 10000\n[campfire]\nurl = \"{}\"\n\
+            "[host]\nlisten = \"{listen}\"\nadmin = \"{admin}\"\nqueue-limit = 10000\n{keys}\n[campfire]\nurl = \"{}\"\n\
              [agent]\ncommand = ['{}']\n[agent.warm]\nprocesses = {}\nmemory = \"8GiB\"\n",
             bench.campfire.url(),
             cli.display(),

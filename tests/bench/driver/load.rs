@@ -30,7 +30,8 @@ pub(crate) struct Door {
 
 /// One who writes to a bot in a direct room and reads what it answers.
 pub(crate) struct Writer {
-    door: Door,
+    /// Its messages go to these in turn.
+    doors: Vec<Door>,
     room: u64,
     posts: mpsc::Receiver<Post>,
 }
@@ -46,7 +47,12 @@ pub(crate) struct Exchange {
 
 impl Writer {
     pub(crate) fn new(campfire: &Campfire, door: &Door, room: u64) -> Self {
-        Self { door: door.clone(), room, posts: campfire.read(room) }
+        Self::across(campfire, vec![door.clone()], room)
+    }
+
+    /// One whose messages go to these doors of the same bot in turn, from the first on.
+    pub(crate) fn across(campfire: &Campfire, doors: Vec<Door>, room: u64) -> Self {
+        Self { doors, room, posts: campfire.read(room) }
     }
 
     /// Writes, and waits for the acknowledgement and the answer.
@@ -56,7 +62,8 @@ impl Writer {
     pub(crate) async fn say(&mut self, text: &str) -> Exchange {
         while self.posts.try_recv().is_ok() {}
         let sent = Instant::now();
-        let status = self.door.send(self.room, text).await.expect("the webhook arrives");
+        let status = self.doors[0].send(self.room, text).await.expect("the webhook arrives");
+        self.doors.rotate_left(1);
         assert_eq!(status, 204, "the webhook is acknowledged");
         let Post { at, body } =
             timeout(PATIENCE, self.posts.recv()).await.expect("an answer in time").expect("Campfire runs");
@@ -66,8 +73,13 @@ impl Writer {
 
     /// The same with a text of its own, which the answer has to hold.
     pub(crate) async fn ask(&mut self) -> Exchange {
+        self.ask_with("").await
+    }
+
+    /// The same with words for the agent.
+    pub(crate) async fn ask_with(&mut self, words: &str) -> Exchange {
         let word = word();
-        let exchange = self.say(&word).await;
+        let exchange = self.say(format!("{word} {words}").trim_end()).await;
         assert!(exchange.answer.contains(&word), "the answer to {word} is {}", exchange.answer);
         exchange
     }

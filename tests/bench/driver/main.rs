@@ -21,6 +21,7 @@ mod peer;
 mod process;
 mod report;
 mod scale;
+mod shared;
 mod side_by_side;
 
 use std::{
@@ -132,6 +133,7 @@ impl Bench {
         self.chapter("restart", alone::restart).await;
         self.chapter("durable", alone::durable_events).await;
         self.chapter("growth", scale::growth).await;
+        self.chapter("redis", shared::hosts_on_redis).await;
     }
 
     /// Runs a part of it, unless others were asked for. One that fails or hangs takes no other with it.

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Between two messages of one writer, so that a host is done with the one before: a person would wait longer.
-const PAUSE: Duration = Duration::from_millis(60);
+pub(crate) const PAUSE: Duration = Duration::from_millis(60);
 /// How many webhooks a second are acknowledged.
 const RATE: u32 = 500;
 
@@ -25,14 +25,14 @@ fn setup<'a>(bench: &Bench, cli: Cli, disk: Disk, warm: usize) -> Setup<'a> {
 }
 
 /// A room that nobody wrote in before.
-fn fresh_room() -> u64 {
+pub(crate) fn fresh_room() -> u64 {
     use std::sync::atomic::{AtomicU64, Ordering};
     static NEXT: AtomicU64 = AtomicU64::new(100_000);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// The answers' times of that many messages of a conversation that goes on, in milliseconds.
-async fn conversation(writer: &mut Writer, messages: usize) -> Vec<f64> {
+pub(crate) async fn conversation(writer: &mut Writer, messages: usize) -> Vec<f64> {
     writer.ask().await;
     let mut times = Vec::new();
     for _ in 0..messages {
@@ -221,7 +221,7 @@ async fn bare_at_once(bare: &Bare, count: usize, span: Duration) -> f64 {
 
 /// Messages answered a second, with that many rooms each of which writes again once it is answered. Each has been answered
 /// before.
-async fn at_once(campfire: &Campfire, door: &Door, rooms: u32, span: Duration) -> f64 {
+pub(crate) async fn at_once(campfire: &Campfire, door: &Door, rooms: u32, span: Duration) -> f64 {
     let mut writers: Vec<_> = (0..rooms).map(|_| Writer::new(campfire, door, fresh_room())).collect();
     join_all(writers.iter_mut().map(Writer::ask)).await;
     let began = Instant::now();
