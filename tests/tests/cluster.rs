@@ -13,7 +13,7 @@ use rustix::process::Signal;
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_happens_to_hosts_every_acknowledged_message_is_answered_once_in_order_and_with_its_memory()
 {
-    cluster::run(50).await;
+    cluster::run(40).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

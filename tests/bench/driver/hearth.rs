@@ -133,10 +133,17 @@ impl Hearth {
 
     /// The process of an agent that waits, if there is one.
     pub(crate) fn agent(&self) -> Option<u32> {
-        self.process.started().into_iter().find(|id| {
+        self.agents().into_iter().next()
+    }
+
+    /// The processes of the agents.
+    pub(crate) fn agents(&self) -> Vec<u32> {
+        let mut started = self.process.started();
+        started.retain(|id| {
             let words = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
             String::from_utf8_lossy(&words).contains("--input-format=stream-json")
-        })
+        });
+        started
     }
 
     /// A counter of `/metrics`, all its labels together that hold these words.

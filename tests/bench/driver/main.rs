@@ -11,6 +11,7 @@ mod arguments;
 mod bare;
 mod calls;
 mod campfire;
+mod capacity;
 mod chart;
 mod figure;
 mod hearth;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     arguments::Arguments,
+    capacity::Measured,
     chart,
     figure::{Better, Figure, Side, Summary},
     machine::{self, Noise},
@@ -15,8 +16,9 @@ use crate::{
 const SIDES: [(Side, &str); 3] =
     [(Side::Hearth, "Hearth"), (Side::Peer, "Flask + SDK"), (Side::Bare, "CLI alone")];
 
-/// Between these is the README's table.
+/// Between these are the README's tables: that of the figures, and that of what many hosts come to.
 const BEGIN: &str = "<!-- `tests/bench/run --publish` writes what stands between these lines -->";
+const BEGIN_CAPACITY: &str = "<!-- `tests/bench/run --publish` reckons what stands between these lines -->";
 const END: &str = "<!-- until here -->";
 const IMAGE: &str = "![The same as bars](tests/bench/chart.svg)";
 
@@ -24,6 +26,8 @@ const IMAGE: &str = "![The same as bars](tests/bench/chart.svg)";
 #[derive(Default)]
 pub(crate) struct Report {
     figures: Vec<Figure>,
+    /// What many hosts come to, if that was measured.
+    pub(crate) capacity: Option<Measured>,
     /// The parts that could not be measured.
     pub(crate) failed: Vec<&'static str>,
 }
@@ -45,6 +49,10 @@ impl Report {
             writeln!(table, "\nNOT MEASURED, since it failed: {}", self.failed.join(", "))
                 .expect("a String takes what is written");
         }
+        if let Some(capacity) = &self.capacity {
+            writeln!(table, "\nReckoned from that:\n\n{}", capacity.table())
+                .expect("a String takes what is written");
+        }
         println!("\n{table}");
         let folder: &Path = &arguments.out;
         fs::create_dir_all(folder)?;
@@ -60,11 +68,12 @@ impl Report {
         let repository = binary::repository();
         fs::write(repository.join("tests/bench/chart.svg"), chart::of(&self.figures))?;
         let readme = repository.join("README.md");
-        let text = fs::read_to_string(&readme)?;
-        let place = text.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
-        let (before, after) =
-            place.ok_or_else(|| io::Error::other("README.md has lost the place for the table"))?;
-        fs::write(&readme, format!("{before}{BEGIN}\n{}\n\n{IMAGE}\n{END}{after}", self.summary(noise)))
+        let mut text = fs::read_to_string(&readme)?;
+        text = replaced(&text, BEGIN, &format!("{}\n\n{IMAGE}", self.summary(noise)))?;
+        if let Some(capacity) = &self.capacity {
+            text = replaced(&text, BEGIN_CAPACITY, &capacity.table())?;
+        }
+        fs::write(&readme, text)
     }
 
     /// What both sides do, and what Hearth is to reach by itself.
@@ -149,6 +158,14 @@ impl Report {
             "figures": self.figures.iter().map(figure).collect::<Vec<_>>(),
         })
     }
+}
+
+/// The text with this in the place that begins with that line.
+fn replaced(text: &str, begin: &str, with: &str) -> io::Result<String> {
+    let place = text.split_once(begin).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
+    let (before, after) =
+        place.ok_or_else(|| io::Error::other("README.md has lost the place for a table"))?;
+    Ok(format!("{before}{begin}\n{with}\n{END}{after}"))
 }
 
 fn titled(figure: &Figure) -> String {

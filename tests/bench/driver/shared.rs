@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use crate::{
     Bench,
+    capacity::{Measured, middle},
     figure::{Better, Figure, Side, milliseconds, quantile},
     hearth::{Cli, Disk, Hearth, Setup, asking, folder_on},
     load::Writer,
@@ -61,8 +62,10 @@ pub(crate) async fn hosts_on_redis(bench: &mut Bench) {
     added(bench, &redis).await;
     elsewhere(bench, &redis).await;
     more_hosts(bench, &redis).await;
-    taken(bench, &mut redis).await;
-    waiting(bench, &mut redis).await;
+    let [_, _, message, traffic, _, kept] = by_message(bench, &mut redis).await;
+    let (room, agent) = conversations(bench, &mut redis).await;
+    let (host, leases) = waiting(bench, &mut redis).await;
+    bench.report.capacity = Some(Measured { message, traffic, kept, room, host, leases, agent });
 }
 
 impl Redis {
@@ -215,8 +218,8 @@ async fn across(bench: &Bench, hosts: &[Hearth], rooms: u32, span: Duration) -> 
     f64::from(answers) / span.as_secs_f64()
 }
 
-/// What a turn takes of the Redis, and what a room and a conversation leave there.
-async fn taken(bench: &mut Bench, redis: &mut Redis) {
+/// What a message takes of the Redis; answers the middle of each figure.
+async fn by_message(bench: &mut Bench, redis: &mut Redis) -> [f64; 6] {
     let stub = redis.host(bench, "taken", Cli::Stub, "").await;
     let rooms: Vec<_> = (0..16).map(|_| fresh_room()).collect();
     write(bench, &stub, &rooms, 4).await;
@@ -229,44 +232,68 @@ async fn taken(bench: &mut Bench, redis: &mut Redis) {
         ("… and bytes of its memory, for as long as the message is kept", "KB"),
     ];
     let mut figures = titles.map(|(title, unit)| Figure::new(title, unit, Better::Lower));
-    let mut room = Figure::new("Memory of Redis for a room, besides its messages", "KB", Better::Lower);
-    let many = if bench.arguments.quick { 200 } else { 1_000 };
-    let new_rooms = if bench.arguments.quick { 100 } else { 500 };
+    let messages = if bench.arguments.quick { 16 } else { 64 };
     for _ in 0..bench.rounds(3) {
         bench.noise.sample();
         let before = redis.done().await;
-        let turns = write(bench, &stub, &rooms, many / rooms.len()).await;
+        let turns = write(bench, &stub, &rooms, messages).await;
         let after = redis.done().await;
-        let kept = (after.memory - before.memory) / turns / 1e3;
         for (figure, taken) in figures.iter_mut().zip([
-            (after.scripts - before.scripts) / turns,
-            (after.commands - before.commands) / turns,
-            1e3 * (after.cpu - before.cpu) / turns,
-            (after.traffic - before.traffic) / turns / 1e3,
-            (after.file - before.file) / turns / 1e3,
-            kept,
+            after.scripts - before.scripts,
+            after.commands - before.commands,
+            1e3 * (after.cpu - before.cpu),
+            (after.traffic - before.traffic) / 1e3,
+            (after.file - before.file) / 1e3,
+            (after.memory - before.memory) / 1e3,
         ]) {
-            figure.add(Side::Hearth, taken);
+            figure.add(Side::Hearth, taken / turns);
         }
-        let turns = write(bench, &stub, &(0..new_rooms).map(|_| fresh_room()).collect::<Vec<_>>(), 1).await;
-        room.add(Side::Hearth, (redis.done().await.memory - after.memory) / turns / 1e3 - kept);
     }
-    drop(stub);
-    figures.into_iter().chain([room]).for_each(|figure| bench.report.add(figure));
-
-    let real = redis.host(bench, "real", Cli::Real, "").await;
-    let title = format!("Memory of Redis for a room of {CONVERSATION} messages, real CLI");
-    let mut conversations = Figure::new(title, "KB", Better::Lower);
-    let before = redis.done().await;
-    let rooms: Vec<_> = (0..8).map(|_| fresh_room()).collect();
-    let turns = write(bench, &real, &rooms, CONVERSATION as usize).await;
-    let kept = (redis.done().await.memory - before.memory) / 1e3;
-    conversations.add(Side::Hearth, f64::from(CONVERSATION) * kept / turns);
-    bench.report.add(conversations);
+    let middles = figures.each_ref().map(middle);
+    for figure in figures {
+        bench.report.add(figure);
+    }
+    middles
 }
 
-/// What rooms take of the Redis that wait for their turn: leases are renewed, and hosts look for what others have left.
-async fn waiting(bench: &mut Bench, redis: &mut Redis) {
+/// What conversations of the real CLI take: memory of the Redis, and of the host's machine. Answers both, in kilobytes.
+async fn conversations(bench: &mut Bench, redis: &mut Redis) -> (f64, f64) {
+    const ROOMS: usize = 8;
+    let hearth = redis.host(bench, "conversations", Cli::Real, "").await;
+    let title = format!("Memory of Redis for a room with {CONVERSATION} messages, real CLI");
+    let mut room = Figure::new(title, "KB", Better::Lower);
+    let mut agent = Figure::new("Memory of an agent that waits, real CLI", "MB", Better::Lower);
+    for _ in 0..if bench.arguments.quick { 1 } else { 2 } {
+        bench.noise.sample();
+        let before = redis.done().await.memory;
+        let rooms: Vec<_> = (0..ROOMS).map(|_| fresh_room()).collect();
+        let turns = write(bench, &hearth, &rooms, CONVERSATION as usize).await;
+        let kept = redis.done().await.memory - before;
+        room.add(Side::Hearth, f64::from(CONVERSATION) * kept / turns / 1e3);
+        let memory = hearth.process.memory_with_started() - hearth.process.usage().memory;
+        let agents = u32::try_from(hearth.agents().len()).unwrap_or(u32::MAX).max(1);
+        agent.add(Side::Hearth, memory / f64::from(agents) / 1e6);
+    }
+    let middles = (middle(&room), 1e3 * middle(&agent));
+    bench.report.add(room);
+    bench.report.add(agent);
+    middles
+}
+
+/// What hosts take of the Redis that have nothing to do, and rooms that wait for their turn: leases are renewed, and each host
+/// looks for what others have left. Answers milliseconds of CPU each second, for a host and for 1,000 rooms.
+async fn waiting(bench: &mut Bench, redis: &mut Redis) -> (f64, f64) {
+    let figure = |title| Figure::new(title, "ms", Better::Lower);
+    let mut idle = figure("CPU of the main thread of Redis each second for a host with nothing to do");
+    // It has things of its own to do.
+    let by_itself = redis.busy().await;
+    let hosts = join_all((0..HOSTS).map(|_| redis.host(bench, "idle", Cli::Stub, ""))).await;
+    for _ in 0..bench.rounds(3) {
+        bench.noise.sample();
+        idle.add(Side::Hearth, (redis.busy().await - by_itself) / f64::from(HOSTS));
+    }
+    drop(hosts);
+
     let keys = format!("turns-in-flight = {IN_FLIGHT}\nshutdown-grace = \"1s\"");
     let hearth = redis.host(bench, "waiting", Cli::Stub, &keys).await;
     let words = format!("AFTER={}", 20 * LOOKED_AT.as_millis());
@@ -274,21 +301,23 @@ async fn waiting(bench: &mut Bench, redis: &mut Redis) {
         let status = hearth.doors[0].send(fresh_room(), &words).await.expect("the webhook arrives");
         assert_eq!(status, 204, "the webhook is acknowledged");
     }
-    let figure = |title| Figure::new(title, "ms", Better::Lower);
-    let mut alone = figure("CPU of the main thread of Redis each second while 1,000 rooms wait, one host");
-    let mut further = figure("… and for each further host");
+    let mut rooms = figure("… and for 1,000 rooms that wait, one host");
+    let mut further = figure("… and for a further host beside these rooms");
     let for_a_thousand = 1e3 / f64::from(WAITING);
     for _ in 0..bench.rounds(3) {
         bench.noise.sample();
-        let before = for_a_thousand * redis.busy().await;
+        let alone = redis.busy().await;
         let others = join_all((1..HOSTS).map(|_| redis.host(bench, "waiting", Cli::Stub, &keys))).await;
-        let after = for_a_thousand * redis.busy().await;
+        let together = redis.busy().await;
         drop(others);
-        alone.add(Side::Hearth, before);
-        further.add(Side::Hearth, (after - before) / f64::from(HOSTS - 1));
+        rooms.add(Side::Hearth, for_a_thousand * (alone - by_itself - middle(&idle)));
+        further.add(Side::Hearth, (together - alone) / f64::from(HOSTS - 1));
     }
-    bench.report.add(alone);
-    bench.report.add(further);
+    let middles = (middle(&idle), middle(&rooms));
+    for figure in [idle, rooms, further] {
+        bench.report.add(figure);
+    }
+    middles
 }
 
 /// Has that many messages answered in each of the rooms; answers how many that were.
