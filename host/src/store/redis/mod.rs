@@ -27,7 +27,7 @@
 //! | `sequence`, `token`, `timer-version`, `kv-version` | number | given out last; never the same twice | ever |
 //! | `event:<id>` | hash | an event with its parts (`p0` what, `s0` how far) | retention of events |
 //! | `queue:<lane>` | sorted set | unfinished events, by sequence | they end |
-//! | `lanes` | sorted set | lanes with unfinished events, by the oldest | they are done |
+//! | `lanes`, `lanes-held` | sorted sets | lanes with unfinished events, by the oldest, and by the end of their lease | they are done |
 //! | `delivery:<bot>:<message>:<kind>` | set | events that a delivery may repeat (about no message: and its hash) | with the event |
 //! | `ended` | sorted set | events that have ended, by time | with the event |
 //! | `failed`, `failed:<bot>` | sorted set | those that failed or may have, by sequence | with the event |

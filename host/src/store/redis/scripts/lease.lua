@@ -19,5 +19,5 @@ end
 local ends = so_long_after(now, ARGV[4])
 call('HDEL', key, 'last')
 call('HSET', key, 'host', host, 'token', token, 'expires', ends)
-call('ZADD', P .. 'leases', ends, lane)
+index_lease(lane, ends)
 return { 'ok', token }

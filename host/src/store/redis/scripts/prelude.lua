@@ -75,14 +75,23 @@ local function unfinished(lane)
     return call('ZCARD', P .. 'queue:' .. lane)
 end
 
--- Keeps the order of the lanes, which is that of their oldest unfinished events. Follows every change of a queue.
+-- Keeps the lanes with unfinished events by the oldest of these, and by the end of their lease. Follows every change of a
+-- queue.
 local function index_lane(lane)
     local first = call('ZRANGE', P .. 'queue:' .. lane, 0, 0, 'WITHSCORES')
     if first[1] then
         call('ZADD', P .. 'lanes', first[2], lane)
+        call('ZADD', P .. 'lanes-held', call('HGET', P .. 'lane:' .. lane, 'expires') or 0, lane)
     else
         call('ZREM', P .. 'lanes', lane)
+        call('ZREM', P .. 'lanes-held', lane)
     end
+end
+
+-- Follows every change of a lease.
+local function index_lease(lane, ends)
+    call('ZADD', P .. 'leases', ends, lane)
+    call('ZADD', P .. 'lanes-held', 'XX', ends, lane)
 end
 
 -- A turn runs in the lane: it is held, and its oldest event was begun.

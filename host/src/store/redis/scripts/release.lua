@@ -15,6 +15,7 @@ end
 local key = P .. 'lane:' .. lane
 call('HSET', key, 'last', call('HGET', key, 'host'))
 call('HDEL', key, 'host', 'token', 'expires')
+call('ZADD', P .. 'lanes-held', 'XX', 0, lane)
 if release == 'idle' then
     call('HDEL', key, 'told_full')
 end

@@ -6,7 +6,7 @@ for position = 3, #ARGV, 2 do
     local lane, held = ARGV[position], not lost(ARGV[position], ARGV[position + 1])
     if held then
         call('HSET', P .. 'lane:' .. lane, 'expires', ends)
-        call('ZADD', P .. 'leases', ends, lane)
+        index_lease(lane, ends)
     end
     answer[#answer + 1] = held and '1' or '0'
 end
