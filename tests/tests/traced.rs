@@ -24,14 +24,14 @@ struct Sent {
 
 struct Collector {
     url: String,
-    sent: mpsc::UnboundedReceiver<Sent>,
+    sent: mpsc::Receiver<Sent>,
 }
 
 impl Collector {
     async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let (told, sent) = mpsc::unbounded_channel();
+        let (told, sent) = mpsc::channel(64);
         let routes = Router::new().route("/v1/traces", post(take)).with_state(told);
         tokio::spawn(async move { axum::serve(listener, routes).await });
         Self { url, sent }
@@ -50,18 +50,14 @@ impl Collector {
     }
 }
 
-async fn take(
-    State(told): State<mpsc::UnboundedSender<Sent>>,
-    headers: HeaderMap,
-    body: Bytes,
-) -> &'static str {
+async fn take(State(told): State<mpsc::Sender<Sent>>, headers: HeaderMap, body: Bytes) -> &'static str {
     let request = ExportTraceServiceRequest::decode(body).unwrap();
     let key = headers.get("x-key").map(|key| key.to_str().unwrap().to_owned());
     for resource in request.resource_spans {
         let service = text(&resource.resource.unwrap().attributes, "service.name");
         let spans = resource.scope_spans.into_iter().flat_map(|scope| scope.spans).collect();
         // A test that has ended listens no more.
-        let _ = told.send(Sent { key: key.clone(), service, spans });
+        let _ = told.send(Sent { key: key.clone(), service, spans }).await;
     }
     ""
 }
