@@ -165,7 +165,8 @@ impl Operate {
                     }
                     let row = |pause: &Pause| {
                         let room = pause.scope.room.map_or_else(|| "all".to_owned(), |room| room.to_string());
-                        [pause.scope.bot.to_string(), room, pause.since.iso_8601()]
+                        let [bot, room] = [pause.scope.bot.to_string(), room].map(Cell::from);
+                        [bot, room, Cell::time(pause.since)]
                     };
                     table::print(["bot", "room", "since"], pauses.iter().map(row));
                 })?;
@@ -266,7 +267,9 @@ impl Sessions {
                     }
                     let row = |session: &Conversation| {
                         let (lane, id) = (&session.lane, session.session.to_string());
-                        [lane.bot.to_string(), lane.room.to_string(), id, session.expires_at.iso_8601()]
+                        let [bot, room, id] =
+                            [lane.bot.to_string(), lane.room.to_string(), id].map(Cell::from);
+                        [bot, room, id, Cell::time(session.expires_at)]
                     };
                     table::print(["bot", "room", "session", "forgotten at"], sessions.iter().map(row));
                     if sessions.len() == LISTED as usize {
@@ -347,7 +350,7 @@ fn failure(failure: &Failure) -> [Cell; 8] {
         failure.bot.to_string().into(),
         failure.room.to_string().into(),
         failure.message.map_or_else(|| failure.kind.clone(), |message| message.to_string()).into(),
-        failure.ended_at.iso_8601().into(),
+        Cell::time(failure.ended_at),
         state,
         failure.turn.as_ref().map_or_else(String::new, ToString::to_string).into(),
         reason.collect::<Vec<_>>().join(": ").into(),

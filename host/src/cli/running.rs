@@ -17,7 +17,7 @@ use crate::{
 pub(super) fn show_status(now: &Now) {
     let cluster = &now.cluster;
     if let Some(config) = &now.config {
-        let header = ["bot", "generation", "plugin", "hash", "since", "busy rooms", "state"];
+        let header = ["bot", "generation", "plugin", "hash", "since", "busy", "state"];
         table::print(header, now.bots.iter().map(bot));
         for (bot, rooms) in &now.gone {
             odd(&format!("{bot} is gone from bots.toml, and messages wait for it in {rooms} of its rooms."));
@@ -68,9 +68,10 @@ fn show_lanes(now: &Now) {
     table::print(
         ["at work", "room", "host", "since"],
         lanes.into_iter().map(|(host, running)| {
-            let (lane, since) = (&running.lane, running.since.iso_8601());
+            let lane = &running.lane;
             let host = host.map_or_else(|| "this one".to_owned(), Host::label);
-            [lane.bot.to_string(), lane.room.to_string(), host, since]
+            let [bot, room, host] = [lane.bot.to_string(), lane.room.to_string(), host].map(Cell::from);
+            [bot, room, host, Cell::time(running.since)]
         }),
     );
 }
@@ -87,7 +88,7 @@ fn host_row(host: &HostNow, cluster: &Cluster) -> Row<8> {
         Cell::styled(host.host.label(), name),
         Cell::styled(phase, style),
         host.version.clone().into(),
-        host.started_at.iso_8601().into(),
+        Cell::time(host.started_at),
         host.running.to_string().into(),
         format!("{} busy, {} warm", agents.busy, agents.warm).into(),
         format!("{} MiB", agents.memory >> 20).into(),
@@ -127,12 +128,11 @@ fn bot(bot: &BotNow) -> Row<7> {
 fn generation(bot: &BotStatus) -> [Cell; 4] {
     match &bot.running {
         Some(running) => [
-            running.generation.to_string(),
-            format!("{} {}", running.plugin, running.version),
-            running.hash.clone(),
-            running.since.iso_8601(),
-        ]
-        .map(Cell::from),
+            running.generation.to_string().into(),
+            format!("{} {}", running.plugin, running.version).into(),
+            running.hash.clone().into(),
+            Cell::time(running.since),
+        ],
         None => [Cell::styled("none", style::BAD), Cell::default(), Cell::default(), Cell::default()],
     }
 }

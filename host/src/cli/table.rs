@@ -6,10 +6,12 @@
 //! - What is shown may be other people's words, so nothing in it can move a terminal's cursor or break a row.
 
 use anstyle::Style;
+use jiff::Zoned;
 use textwrap::{Options, WordSplitter};
 use unicode_width::UnicodeWidthStr;
 
 use super::terminal::{self, paint, style};
+use crate::id::Timestamp;
 
 /// What is between two columns.
 const GAP: &str = "  ";
@@ -21,6 +23,8 @@ const NARROW: usize = 12;
 pub(super) struct Cell {
     pub(super) text: String,
     pub(super) style: Style,
+    /// What says the same in a terminal, where there is less space.
+    pub(super) short: Option<String>,
 }
 
 /// What is shown of one thing.
@@ -52,7 +56,7 @@ fn aligned<const N: usize>(header: [&str; N], rows: &[Row<N>], width: usize) -> 
     let mut widths = [0; N];
     for row in cells {
         for (widest, cell) in widths.iter_mut().zip(row) {
-            *widest = (*widest).max(cell.tame().width());
+            *widest = (*widest).max(cell.shown().width());
         }
     }
     fit(&mut widths, width.saturating_sub(GAP.len() * N.saturating_sub(1)));
@@ -60,7 +64,7 @@ fn aligned<const N: usize>(header: [&str; N], rows: &[Row<N>], width: usize) -> 
     let header = Row { cells: header, notes: Vec::new() };
     for row in std::iter::once(&header).chain(rows) {
         let columns: Vec<_> =
-            row.cells.iter().zip(widths).map(|(cell, width)| wrapped(&cell.tame(), width)).collect();
+            row.cells.iter().zip(widths).map(|(cell, width)| wrapped(&cell.shown(), width)).collect();
         for at in 0..columns.iter().map(Vec::len).max().unwrap_or_default() {
             let mut line = String::new();
             let mut owed = 0;
@@ -101,17 +105,37 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
     textwrap::wrap(text, options).into_iter().map(std::borrow::Cow::into_owned).collect()
 }
 
+fn tame(text: &str) -> String {
+    let shown = terminal::tame(text);
+    if shown.trim().is_empty() { "-".to_owned() } else { shown }
+}
+
+fn by_the_clock(at: Timestamp, now: &Zoned) -> Option<String> {
+    let at = jiff::Timestamp::from_millisecond(at.0).ok()?.to_zoned(now.time_zone().clone());
+    let format = if at.date() == now.date() { "%H:%M:%S" } else { "%Y-%m-%d %H:%M" };
+    Some(at.strftime(format).to_string())
+}
+
 // === impl Cell ===
 
 impl Cell {
     pub(super) fn styled(text: impl Into<String>, style: Style) -> Self {
-        Self { text: text.into(), style }
+        Self { text: text.into(), style, short: None }
+    }
+
+    /// A time: in a terminal by the clock of this machine's zone, and without its day if that is today.
+    pub(super) fn time(at: Timestamp) -> Self {
+        Self { short: by_the_clock(at, &Zoned::now()), ..Self::from(at.iso_8601()) }
     }
 
     /// The text without anything that is not a character on a line.
     fn tame(&self) -> String {
-        let shown = terminal::tame(&self.text);
-        if shown.trim().is_empty() { "-".to_owned() } else { shown }
+        tame(&self.text)
+    }
+
+    /// The same for a terminal.
+    fn shown(&self) -> String {
+        tame(self.short.as_ref().unwrap_or(&self.text))
     }
 }
 
@@ -165,6 +189,19 @@ mod tests {
         let table = aligned(["bot", "room", "cause"], &rows(), 80);
         assert_eq!(plain(&table), "BOT   ROOM  CAUSE\necho  7     a b  [2J\n  echo:  refused\n日本  -     c");
         assert!(table.contains("\u{1b}[32m7\u{1b}[0m"), "{table:?}");
+    }
+
+    #[test]
+    fn a_time_is_short_in_a_terminal_and_whole_elsewhere() {
+        let now: Zoned = "2026-11-26T10:00:00+01:00[Europe/Zurich]".parse().unwrap();
+        let clock =
+            |at: &str| by_the_clock(Timestamp(at.parse::<jiff::Timestamp>().unwrap().as_millisecond()), &now);
+        assert_eq!(clock("2026-11-26T08:30:15.123Z").unwrap(), "09:30:15");
+        assert_eq!(clock("2026-11-25T22:30:15Z").unwrap(), "2026-11-25 23:30");
+        let whole = Timestamp(1_795_684_551_681);
+        let cell = Cell { short: Some("09:15:51".to_owned()), ..Cell::time(whole) };
+        assert_eq!(plain(&aligned(["since"], &[[cell.clone()].into()], 80)), "SINCE\n09:15:51");
+        assert_eq!(separated(["since"], &[[cell].into()]), format!("SINCE\n{}", whole.iso_8601()));
     }
 
     #[test]
