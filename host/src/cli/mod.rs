@@ -13,6 +13,7 @@ mod operate;
 mod replay;
 mod run;
 mod running;
+mod store;
 mod table;
 mod terminal;
 mod test;
@@ -65,6 +66,9 @@ enum Command {
     },
     #[command(flatten)]
     Operate(operate::Operate),
+    /// Move what the store has to another one.
+    #[command(subcommand)]
+    Store(store::Store),
     /// Run turns of the journal again, on the plugin that served them or on another build, and say what is other than then.
     ///
     /// The plugin is told what it was told then. Nothing is posted or stored, and no agent is asked. The exit code is 0 if
@@ -132,6 +136,7 @@ fn execute(arguments: Arguments) -> Result<ExitCode, Report> {
         Command::Check { show_secrets } => on_runtime(check::check(Config::load(path)?, show_secrets)),
         Command::Chat { bot, json } => on_runtime(chat::chat(Config::load(path)?, bot, json)),
         Command::Operate(operate) => on_runtime(operate.run(path)),
+        Command::Store(store) => on_runtime(store.run(path)),
         Command::Replay(replay) => on_runtime(replay.run(path)),
         Command::New(new) => new.run(),
         Command::Build(build) => on_runtime(build.run()),

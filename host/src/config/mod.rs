@@ -55,7 +55,7 @@ pub use self::{
     place::Place,
     problem::{Problem, Problems},
     shape::schema,
-    store::{RedisLocation, StoreLocation},
+    store::{NamedStore, RedisLocation, StoreLocation},
 };
 use crate::id::{BotName, RoomId};
 

@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    error::Error,
     fmt,
     path::{Path, PathBuf},
 };
@@ -14,6 +15,7 @@ use super::{
     check::{Checked, Checks, Reported},
     mistake::Mistake,
     raw::RawStore,
+    secret::Surroundings,
 };
 
 /// What the URL of a file begins with.
@@ -53,6 +55,85 @@ pub struct RedisLocation {
     pub password: Option<SecretString>,
 }
 
+/// A store that was named on a command line, where nobody should see a password.
+#[derive(Debug, Clone, Copy)]
+pub struct NamedStore<'named> {
+    /// As `[store] url`.
+    pub url: &'named str,
+    /// Where its password is: `file:<path>`, from the working folder, or with `${VARIABLE}`.
+    pub password: Option<&'named str>,
+}
+
+impl NamedStore<'_> {
+    /// Where it is: a file's path starts at `data_dir`. `configured` is the deployment's own store, whose password is known.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words that hold no secret.
+    pub fn locate(
+        self,
+        data_dir: &Path,
+        configured: Option<&StoreLocation>,
+    ) -> Result<StoreLocation, String> {
+        let Self { url, password } = self;
+        let said = |mistake: Mistake| format!("the {mistake}");
+        if let Some(path) = url.strip_prefix(FILE) {
+            if password.is_some() {
+                return Err(said(Mistake::StoreUrl { fault: "is a file, which has no `password`" }));
+            }
+            if !is_file(path) {
+                return Err(said(Mistake::Store));
+            }
+            return Ok(StoreLocation::Sqlite(data_dir.join(path)));
+        }
+        let url = Url::parse(url).map_err(|_| said(Mistake::Store))?;
+        if url.password().is_some() {
+            return Err("the `url` has a password, which everybody could see on a command line".to_owned());
+        }
+        if password.is_none()
+            && let Some(StoreLocation::Redis(known)) = configured
+            && let Ok(location) = location(&url, known.password.clone())
+            && location.is_same(known)
+            && (location.tls, &location.user) == (known.tls, &known.user)
+        {
+            return Ok(StoreLocation::Redis(location));
+        }
+        let password = password.map(read_password).transpose()?;
+        location(&url, password).map(StoreLocation::Redis).map_err(said)
+    }
+}
+
+/// The password that a command line names.
+fn read_password(text: &str) -> Result<SecretString, String> {
+    let is_elsewhere = text.starts_with("file:") || (text.starts_with("${") && text.ends_with('}'));
+    if !is_elsewhere {
+        return Err(
+            "a password stands as `file:<path>` or '${VARIABLE}' on a command line, not itself".to_owned()
+        );
+    }
+    let environment = |name: &str| std::env::var(name).ok();
+    let surroundings = Surroundings::new(Path::new(""), &environment);
+    surroundings.secret("password", text).map_err(|mistakes| {
+        let said = |mistake: &Mistake| match mistake.source() {
+            Some(cause) => format!("{mistake}: {cause}"),
+            None => mistake.to_string(),
+        };
+        mistakes.iter().map(said).collect::<Vec<_>>().join("; ")
+    })
+}
+
+/// Whether it can be a file's name. SQLite's own `:memory:` and query syntax would be taken for one here.
+fn is_file(path: &str) -> bool {
+    !path.is_empty() && !path.starts_with("//") && !path.contains([':', '?'])
+}
+
+impl RedisLocation {
+    /// Whether this is the same store, whoever uses it.
+    pub fn is_same(&self, other: &Self) -> bool {
+        (&self.host, self.port, self.database, &self.prefix)
+            == (&other.host, other.port, other.database, &other.prefix)
+    }
+}
+
 /// How a location is shown: without the password.
 impl fmt::Display for RedisLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -78,10 +159,7 @@ impl Checks<'_> {
         }
         let password = self.no_password(raw);
         let path = raw.url.get().strip_prefix(FILE);
-        // SQLite's own `:memory:` and query syntax would be taken for a file's name here.
-        let Some(path) =
-            path.filter(|path| !path.is_empty() && !path.starts_with("//") && !path.contains([':', '?']))
-        else {
+        let Some(path) = path.filter(|path| is_file(path)) else {
             self.findings.add(raw.url.span(), Mistake::Store);
             return Err(Reported);
         };
@@ -189,6 +267,35 @@ mod tests {
         assert_eq!(whole.user.as_deref(), Some("ann"));
         assert_eq!(whole.password.as_ref().unwrap().expose_secret(), "p@ss=+&");
         assert!(!format!("{whole:?}").contains("p@ss"));
+    }
+
+    #[test]
+    fn a_store_on_a_command_line_has_the_password_of_the_configured_one_only_if_it_is_that() {
+        let configured = StoreLocation::Redis(of("rediss://ann:hunter2@localhost/1").unwrap());
+        let locate = |url| {
+            let named = NamedStore { url, password: None };
+            named.locate(Path::new("/data"), Some(&configured))
+        };
+        let Ok(StoreLocation::Redis(same)) = locate("rediss://ann@localhost:6379/1?prefix=hearth") else {
+            panic!("it is the configured one");
+        };
+        assert_eq!(same.password.unwrap().expose_secret(), "hunter2");
+        for other in ["redis://localhost/1", "rediss://localhost/1", "rediss://other/1", "rediss://localhost"]
+        {
+            let Ok(StoreLocation::Redis(other)) = locate(other) else { panic!("{other} is a Redis") };
+            assert!(other.password.is_none(), "{other}");
+        }
+        for (url, words) in [
+            ("rediss://bob@localhost/1", "no `password`"),
+            ("redis://ann@localhost/1", "no `password`"),
+            ("redis://ann:x@localhost/1", "everybody could see"),
+            ("sqlite::memory:", "does not have"),
+            ("hearth.db", "does not have"),
+        ] {
+            let wrong = locate(url).unwrap_err();
+            assert!(wrong.contains(words), "{url}: {wrong}");
+        }
+        assert_eq!(locate("sqlite:a.db").unwrap(), StoreLocation::Sqlite("/data/a.db".into()));
     }
 
     #[test]

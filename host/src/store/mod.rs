@@ -63,6 +63,7 @@ mod conformance;
 mod insight;
 mod kept;
 mod oversight;
+mod portable;
 mod redis;
 mod rules;
 mod shared;
@@ -78,12 +79,13 @@ pub use self::{
     insight::{Hour, Insight, Queue, SEARCH_BYTES, Spending, TurnQuery},
     kept::Kept,
     oversight::{Conversation, FailedEvent, Forgotten, LISTED, Oversight, Pause, Retried, Retry, Scope},
-    redis::RedisStore,
+    portable::{CopyError, Copying, Counters, Kind, Portable, Record, copy, count},
+    redis::{RedisCopy, RedisStore},
     shared::{
         Asked, HOSTS, Manner, Mark, PIECES_BYTES, PRESENCE_BYTES, Presence, Shared, Signal, Signals,
         Transcript, Transcripts,
     },
-    sqlite::{Backup, Scratch, SqliteStore, back_up},
+    sqlite::{Backup, Scratch, SqliteCopy, SqliteStore, back_up, refuse_existing},
     timer::{CronKey, Due, Fired, TIMERS_PER_BOT, TIMERS_PER_ROOM, Timer},
 };
 use crate::id::{BotName, EventId, HostId, LaneKey, MessageId, SessionId, Timestamp, TurnId};
@@ -409,6 +411,16 @@ pub enum StoreError {
         found: i64,
         /// What we know.
         known: i64,
+    },
+    /// What another store was copied to, not to its end, is no store.
+    #[error(
+        "{store} holds a copy of a store that is being made, or was broken off: if no `hearth store copy` runs, remove it ({removal}), and copy again"
+    )]
+    Incomplete {
+        /// Which Redis.
+        store: String,
+        /// How everything in it is removed.
+        removal: String,
     },
     /// Another process works with the file.
     #[error(

@@ -26,6 +26,7 @@ mod migration;
 mod outbox;
 mod oversight;
 mod pauses;
+mod portable;
 mod retry;
 mod rooms;
 mod sessions;
@@ -53,6 +54,7 @@ use rusqlite::Connection;
 pub use self::{
     backup::{Backup, back_up},
     kept::Scratch,
+    portable::{SqliteCopy, refuse_existing},
 };
 use self::{
     flusher::Flusher,

@@ -91,19 +91,23 @@ impl Answer {
     }
 
     pub(super) fn part_state(&mut self) -> Result<PartState, StoreError> {
-        let text = self.text()?;
-        Ok(match &*text {
-            "planned" => PartState::Planned,
-            "unsent" => PartState::Unsent,
-            "uncertain" => PartState::Uncertain,
-            "failed" => PartState::Failed,
-            "posted" => PartState::Posted(None),
-            _ => {
-                let message = text.strip_prefix("posted ").ok_or_else(malformed)?;
-                PartState::Posted(Some(crate::id::MessageId(parse(message)?)))
-            }
-        })
+        part_state(&self.text()?)
     }
+}
+
+/// The state of a part that is stored as this.
+pub(super) fn part_state(text: &str) -> Result<PartState, StoreError> {
+    Ok(match text {
+        "planned" => PartState::Planned,
+        "unsent" => PartState::Unsent,
+        "uncertain" => PartState::Uncertain,
+        "failed" => PartState::Failed,
+        "posted" => PartState::Posted(None),
+        _ => {
+            let message = text.strip_prefix("posted ").ok_or_else(malformed)?;
+            PartState::Posted(Some(crate::id::MessageId(parse(message)?)))
+        }
+    })
 }
 
 /// How a part's state is stored.

@@ -81,7 +81,7 @@ fn expected(expect: KvExpect) -> String {
     }
 }
 
-fn scope_word(scope: &KvScope) -> String {
+pub(super) fn scope_word(scope: &KvScope) -> String {
     scope.room.map_or_else(|| "shared".to_owned(), |room| format!("room:{room}"))
 }
 

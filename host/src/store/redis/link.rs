@@ -91,6 +91,11 @@ impl Link {
         })
     }
 
+    /// Where it leads.
+    pub(super) fn location(&self) -> &RedisLocation {
+        &self.location
+    }
+
     /// A key of this store.
     pub(super) fn key(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)

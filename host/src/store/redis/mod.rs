@@ -47,17 +47,20 @@
 //! | `room:<lane>`, `rooms` | hash, sorted set | rooms that are known | retention of events |
 //! | `chain:<room>:<campfire>`, `chains` | hash, sorted set | chains of bots' messages | a day |
 //! | `hosts`, `host-times` | hash, sorted set | hosts, what each says of itself, and until when that holds | they say nothing more |
+//! | `copying` | text | a copy of another store into this one, which is not complete | it is |
 //! | `kv:<bot>:<scope>`, `kv-keys:<bot>:<scope>`, `kv-usage:<bot>` | hash, sorted set, hash | the plugins' keys | deleted |
 //!
 //! `host:<host>` is a channel: what is said to that host ([`signals`]).
 
 mod answer;
+mod copying;
 mod health;
 mod insight;
 mod kept;
 mod kv;
 mod link;
 mod oversight;
+mod portable;
 mod presence;
 mod scripts;
 mod signals;
@@ -70,6 +73,7 @@ mod wire;
 use async_trait::async_trait;
 use redis::ScriptInvocation;
 
+pub use self::copying::RedisCopy;
 use self::{
     answer::{Answer, OK, lane_word, malformed, part_word},
     link::Link,
@@ -108,11 +112,16 @@ impl RedisStore {
     /// Connects.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] if it can't be reached, or does not let this user write.
+    /// [`StoreError::Unavailable`] if it can't be reached, or does not let this user write; [`StoreError::Incomplete`].
     pub async fn open(location: &RedisLocation) -> Result<Self, StoreError> {
-        let store = Self { link: Link::new(location, link::CALL)?, clock: Clock::Redis };
+        let store = Self::new(location)?;
+        store.refuse_incomplete().await?;
         store.ping().await?;
         Ok(store)
+    }
+
+    fn new(location: &RedisLocation) -> Result<Self, StoreError> {
+        Ok(Self { link: Link::new(location, link::CALL)?, clock: Clock::Redis })
     }
 
     /// What of this Redis' setup may lose what a host relies on, each in a sentence that says what to do.

@@ -56,18 +56,7 @@ impl Oversight for RedisStore {
     }
 
     async fn pauses(&self) -> Result<Vec<Pause>, StoreError> {
-        let known: Vec<(String, i64)> =
-            self.link.query(redis::cmd("HGETALL").arg(self.link.key("pauses"))).await?;
-        let mut pauses = Vec::new();
-        for (word, since) in known {
-            let scope = if word.contains(':') {
-                let LaneKey { bot, room } = answer::lane(&word)?;
-                Scope { bot, room: Some(room) }
-            } else {
-                Scope { bot: BotName(word.into()), room: None }
-            };
-            pauses.push(Pause { scope, since: Timestamp(since) });
-        }
+        let mut pauses = self.all_pauses().await?;
         pauses.sort_by(|a, b| (&a.scope.bot, a.scope.room).cmp(&(&b.scope.bot, b.scope.room)));
         pauses.truncate(LISTED as usize);
         Ok(pauses)
@@ -127,6 +116,25 @@ impl Oversight for RedisStore {
     }
 }
 
+impl RedisStore {
+    /// What is paused, in no order.
+    pub(super) async fn all_pauses(&self) -> Result<Vec<Pause>, StoreError> {
+        let known: Vec<(String, i64)> =
+            self.link.query(redis::cmd("HGETALL").arg(self.link.key("pauses"))).await?;
+        let mut pauses = Vec::new();
+        for (word, since) in known {
+            let scope = if word.contains(':') {
+                let LaneKey { bot, room } = answer::lane(&word)?;
+                Scope { bot, room: Some(room) }
+            } else {
+                Scope { bot: BotName(word.into()), room: None }
+            };
+            pauses.push(Pause { scope, since: Timestamp(since) });
+        }
+        Ok(pauses)
+    }
+}
+
 fn read_failed(answer: &mut Answer) -> Result<FailedEvent, StoreError> {
     let mut found = FailedEvent {
         event: answer.parsed()?,
@@ -159,7 +167,7 @@ fn states(answer: &mut Answer, count: Option<usize>) -> Result<Vec<PartState>, S
     Ok(states)
 }
 
-fn scope_word(scope: &Scope) -> String {
+pub(super) fn scope_word(scope: &Scope) -> String {
     let room = scope.room.map(|room: RoomId| format!(":{room}"));
     format!("{}{}", scope.bot, room.unwrap_or_default())
 }

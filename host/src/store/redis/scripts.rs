@@ -29,6 +29,8 @@ scripts! {
     FORGET "forget"
     FORGET_ROOM "forget_room"
     GIVE_UP "give_up"
+    HASHES "hashes"
+    IMPORT "import"
     KEEP_TRANSCRIPT "keep_transcript"
     KNOW_ROOM "know_room"
     KV_DELETE "kv_delete"
@@ -58,6 +60,7 @@ scripts! {
     SWEEP "sweep"
     TIMERS "timers"
     TIMER_COUNTS "timer_counts"
+    TOOL_CALLS "tool_calls"
     TRANSCRIPT "transcript"
     TRANSCRIPT_PIECES "transcript_pieces"
 }

@@ -19,6 +19,7 @@ use super::*;
 #[allow(unreachable_pub, reason = "it is a module of the end-to-end tests")]
 mod redis_server;
 
+mod copying;
 mod presence;
 mod signals;
 mod transcripts;

@@ -128,7 +128,7 @@ pub(super) async fn fire(
     }
 }
 
-fn cron_word(cron: &CronKey) -> String {
+pub(super) fn cron_word(cron: &CronKey) -> String {
     format!("{}:{}", cron.bot, cron.name)
 }
 

@@ -79,7 +79,7 @@ impl Transcripts for RedisStore {
     }
 }
 
-fn write_mark(call: &mut ScriptInvocation<'_>, mark: &Mark) {
+pub(super) fn write_mark(call: &mut ScriptInvocation<'_>, mark: &Mark) {
     let hash = BASE64_URL_SAFE_NO_PAD.encode(mark.sha256);
     call.arg(mark.session.to_string()).arg(mark.bytes).arg(hash);
 }

@@ -8,7 +8,6 @@
 //! `<name>.partial`; a killed process leaves that there, to be removed by hand.
 
 use std::{
-    ffi::OsString,
     fs::{self, File, OpenOptions},
     io,
     os::unix::fs::OpenOptionsExt,
@@ -39,20 +38,15 @@ pub struct Backup {
 /// # Errors
 /// [`StoreError::Unavailable`] with the file and the cause; then there is nothing at `to` that was not there before.
 pub fn back_up(from: &Path, to: &Path) -> Result<Backup, StoreError> {
-    let cannot = |path: &Path, cause: &dyn std::fmt::Display| {
-        StoreError::Unavailable(format!("{}: {cause}", path.display()).into())
-    };
     if to.symlink_metadata().is_ok() {
-        return Err(cannot(to, &"it exists already; a backup overwrites nothing"));
+        return Err(file::cannot(to, &"it exists already; a backup overwrites nothing"));
     }
-    let mut name = to.file_name().map_or_else(OsString::new, OsString::from);
-    name.push(".partial");
-    let partial = Partial::make(to.with_file_name(name))?;
+    let partial = Partial::beside(to)?;
     let schema = copy(from, &partial.path).map_err(|error| match error {
-        StoreError::Unavailable(cause) => cannot(from, &cause),
+        StoreError::Unavailable(cause) => file::cannot(from, &cause),
         other => other,
     })?;
-    let bytes = partial.publish(to).map_err(|error| cannot(to, &error))?;
+    let bytes = partial.publish(to).map_err(|error| file::cannot(to, &error))?;
     Ok(Backup { file: to.to_owned(), bytes, schema })
 }
 
@@ -71,19 +65,20 @@ fn copy(from: &Path, to: &Path) -> Result<i64, StoreError> {
     migration::version(&copied)
 }
 
-/// A copy that is being made; removed unless it is published.
-struct Partial {
+/// A copy that is being made, as `<name>.partial`; that name goes in any case.
+pub(super) struct Partial {
     path: PathBuf,
 }
 
 impl Partial {
-    /// Makes the file, for its owner only, before anything is in it.
-    fn make(path: PathBuf) -> Result<Self, StoreError> {
+    /// Makes the file that is to be `to`, for its owner only, before anything is in it.
+    pub(super) fn beside(to: &Path) -> Result<Self, StoreError> {
+        let path = file::beside(to, ".partial");
         match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
             Ok(_) => Ok(Self { path }),
             Err(error) => {
                 let remedy = if error.kind() == io::ErrorKind::AlreadyExists {
-                    "; another backup is being made there, or was broken off: remove it then"
+                    "; another copy is being made there, or was broken off: remove it then"
                 } else {
                     ""
                 };
@@ -92,8 +87,12 @@ impl Partial {
         }
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Gives it its name, which nothing else may have by now, and answers its size.
-    fn publish(&self, name: &Path) -> io::Result<u64> {
+    pub(super) fn publish(&self, name: &Path) -> io::Result<u64> {
         let copy = File::open(&self.path)?;
         copy.sync_all()?;
         fs::hard_link(&self.path, name)?;

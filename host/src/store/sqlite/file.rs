@@ -38,9 +38,7 @@ pub(super) struct Lock(File);
 
 /// Opens the file, making it and its folder if need be.
 pub(super) fn open(path: &Path) -> Result<Opened, StoreError> {
-    let cannot = |cause: &dyn std::fmt::Display| {
-        StoreError::Unavailable(format!("{}: {cause}", path.display()).into())
-    };
+    let cannot = |cause: &dyn std::fmt::Display| cannot(path, cause);
     let path = make(path).map_err(|error| cannot(&error))?;
     let lock = Lock::take(&path).map_err(|error| match error.kind() {
         io::ErrorKind::WouldBlock => StoreError::InUse { path: path.display().to_string() },
@@ -58,12 +56,23 @@ pub(super) fn open(path: &Path) -> Result<Opened, StoreError> {
     Ok(Opened { lock, write, read, log: beside(&path, "-wal") })
 }
 
+/// What keeps a file from being what it should be.
+pub(super) fn cannot(path: &Path, cause: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Unavailable(format!("{}: {cause}", path.display()).into())
+}
+
+/// Makes the folder that a file is in, for its owner only.
+pub(super) fn make_folder(path: &Path) -> io::Result<()> {
+    match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        Some(folder) => DirBuilder::new().recursive(true).mode(0o700).create(folder),
+        None => Ok(()),
+    }
+}
+
 /// Makes folder and file for the owner only, and answers the file's one true path. An existing file is not opened:
 /// closing it would give up the locks of a connection that this process may have.
 fn make(path: &Path) -> io::Result<PathBuf> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    }
+    make_folder(path)?;
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => fs::canonicalize(path),
@@ -71,7 +80,7 @@ fn make(path: &Path) -> io::Result<PathBuf> {
 }
 
 /// The file of that name with more behind it.
-fn beside(database: &Path, ending: &str) -> PathBuf {
+pub(super) fn beside(database: &Path, ending: &str) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
     name.push(ending);
     name.into()

@@ -63,10 +63,15 @@ pub(super) fn insert(
             row.outcome,
             row.details.to_string(),
         ])?;
+    keep_trace(connection, connection.last_insert_rowid(), trace)
+}
+
+/// Keeps the trace of the row with this number, if there is one.
+pub(super) fn keep_trace(connection: &Connection, row: i64, trace: Option<&str>) -> Result<(), StoreError> {
     if let Some(trace) = trace {
         connection
             .prepare_cached("INSERT INTO trace (turn, content) VALUES (?1, ?2)")?
-            .execute(params![connection.last_insert_rowid(), trace])?;
+            .execute(params![row, trace])?;
     }
     Ok(())
 }

@@ -56,10 +56,7 @@ pub(super) fn put(connection: &Connection, scope: &KvScope, entry: &KvEntry) -> 
     connection
         .prepare_cached("INSERT INTO kv (bot, scope, key, value, version) VALUES (?1, ?2, ?3, ?4, ?5)")?
         .execute(params![scope.bot.as_str(), column(scope), entry.key, entry.value, version])?;
-    connection
-        .prepare_cached("UPDATE counter SET value = max(value, ?2) WHERE name = ?1")?
-        .execute(params![counter::KV_VERSION, version])?;
-    Ok(())
+    counter::raise(connection, counter::KV_VERSION, entry.version)
 }
 
 /// See [`Store::kv_delete`](super::Store::kv_delete).
@@ -190,7 +187,8 @@ fn column(scope: &KvScope) -> String {
     scope.room.map_or_else(|| "shared".to_owned(), |room| format!("room:{room}"))
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<KvEntry> {
+/// The entry in the first columns.
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<KvEntry> {
     Ok(KvEntry { key: row.get(0)?, value: row.get(1)?, version: row.get::<_, i64>(2)?.cast_unsigned() })
 }
 

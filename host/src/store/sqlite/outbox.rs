@@ -27,10 +27,8 @@ pub(super) fn record(
             Err(StoreError::OutOfStep { event, problem: rules::step::OTHER_ANSWER })
         };
     }
-    let mut insert =
-        connection.prepare_cached("INSERT INTO part (event, position, content) VALUES (?1, ?2, ?3)")?;
-    for (position, content) in (0_u32..).zip(contents) {
-        insert.execute(params![sequence, position, content])?;
+    for (index, content) in (0..).zip(contents) {
+        plan(connection, sequence, index, content)?;
     }
     connection
         .prepare_cached("UPDATE event SET verdict = ?2, details = ?3, note = NULL WHERE sequence = ?1")?
@@ -64,16 +62,35 @@ pub(super) fn mark(
         return Err(StoreError::OutOfStep { event, problem: rules::step::PAST });
     }
     if let PartState::Posted(Some(message)) = state {
-        connection
-            .prepare_cached("REPLACE INTO posted (bot, room, message, event) VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![
-                lease.lane.bot.as_str(),
-                lease.lane.room.0.cast_signed(),
-                message.0.cast_signed(),
-                sequence
-            ])?;
+        set_last_posted(connection, &lease.lane, message, sequence)?;
     }
     set(connection, sequence, index, state)
+}
+
+/// Adds a part.
+pub(super) fn plan(
+    connection: &Connection,
+    sequence: i64,
+    index: u32,
+    content: &str,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("INSERT INTO part (event, position, content) VALUES (?1, ?2, ?3)")?
+        .execute(params![sequence, index, content])?;
+    Ok(())
+}
+
+/// Notes which message a lane has posted last, and for which event.
+pub(super) fn set_last_posted(
+    connection: &Connection,
+    lane: &LaneKey,
+    message: MessageId,
+    sequence: i64,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("REPLACE INTO posted (bot, room, message, event) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![lane.bot.as_str(), lane.room.0.cast_signed(), message.0.cast_signed(), sequence])?;
+    Ok(())
 }
 
 /// The last message that a lane is known to have posted: a lane posts in order.

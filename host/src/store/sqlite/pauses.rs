@@ -1,6 +1,6 @@
 //! What is paused: a flag for a bot, and one for a bot in a room, each on its own.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 
 use super::{
     super::{LISTED, Pause, Scope},
@@ -8,6 +8,8 @@ use super::{
 };
 use crate::id::{BotName, LaneKey, RoomId, Timestamp};
 
+/// All of them.
+pub(super) const ALL: &str = "SELECT bot, room, since FROM pause";
 /// Whether a lane is paused, by whichever flag. Two questions, so that each has its index.
 pub(super) const COVERS: &str = "SELECT 1 FROM pause WHERE bot = ?1 AND room IS NULL
     UNION ALL SELECT 1 FROM pause WHERE bot = ?1 AND room = ?2";
@@ -38,12 +40,14 @@ pub(super) fn lift(connection: &Connection, scope: &Scope) -> Result<bool, Store
 pub(super) fn list(connection: &Connection) -> Result<Vec<Pause>, StoreError> {
     let mut statement =
         connection.prepare_cached("SELECT bot, room, since FROM pause ORDER BY bot, room LIMIT ?1")?;
-    let pauses = statement.query_map([LISTED], |row| {
-        let (bot, room): (String, Option<i64>) = (row.get(0)?, row.get(1)?);
-        let room = room.map(|room| RoomId(room.cast_unsigned()));
-        Ok(Pause { scope: Scope { bot: BotName(bot.into()), room }, since: Timestamp(row.get(2)?) })
-    })?;
+    let pauses = statement.query_map([LISTED], read)?;
     Ok(pauses.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Pause> {
+    let (bot, room): (String, Option<i64>) = (row.get(0)?, row.get(1)?);
+    let room = room.map(|room| RoomId(room.cast_unsigned()));
+    Ok(Pause { scope: Scope { bot: BotName(bot.into()), room }, since: Timestamp(row.get(2)?) })
 }
 
 fn columns(scope: &Scope) -> (&str, Option<i64>) {

@@ -15,6 +15,8 @@ const ROUNDING: Duration = Duration::from_hours(1);
 /// The rooms, those that were heard of last first.
 const LIST: &str = "SELECT bot, room, name, read_to, heard_at FROM room ORDER BY heard_at DESC LIMIT ?1";
 
+/// All of them.
+pub(super) const ALL: &str = "SELECT bot, room, name, read_to, heard_at FROM room";
 /// One of them.
 const FIND: &str = "SELECT bot, room, name, read_to, heard_at FROM room WHERE bot = ?1 AND room = ?2";
 
@@ -66,7 +68,7 @@ pub(super) fn list(connection: &Connection) -> Result<Vec<KnownRoom>, StoreError
     Ok(rooms.collect::<Result<_, _>>()?)
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<KnownRoom> {
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<KnownRoom> {
     Ok(KnownRoom {
         lane: lanes::read(row, 0)?,
         name: row.get(2)?,

@@ -7,15 +7,21 @@ use crate::id::BotName;
 
 /// See [`Store::spend`](super::Store::spend).
 pub(super) fn add(connection: &Connection, bot: &BotName, day: i64, usd: f64) -> Result<(), StoreError> {
+    put(connection, bot, day, usd)?;
+    connection
+        .prepare_cached("DELETE FROM spending WHERE bot = ?1 AND day < ?2")?
+        .execute(params![bot.as_str(), day.saturating_sub(SPENDING_DAYS)])?;
+    Ok(())
+}
+
+/// Adds to a day.
+pub(super) fn put(connection: &Connection, bot: &BotName, day: i64, usd: f64) -> Result<(), StoreError> {
     connection
         .prepare_cached(
             "INSERT INTO spending (bot, day, usd) VALUES (?1, ?2, ?3)
              ON CONFLICT (bot, day) DO UPDATE SET usd = usd + excluded.usd",
         )?
         .execute(params![bot.as_str(), day, usd])?;
-    connection
-        .prepare_cached("DELETE FROM spending WHERE bot = ?1 AND day < ?2")?
-        .execute(params![bot.as_str(), day.saturating_sub(SPENDING_DAYS)])?;
     Ok(())
 }
 

@@ -8,6 +8,8 @@ use super::{
 };
 use crate::id::{BotName, LaneKey, RoomId, Timestamp};
 
+/// All timers, each with when it is tried.
+pub(super) const ALL: &str = "SELECT bot, room, name, version, due_at, payload, next_at FROM timer";
 /// A lane's timers.
 pub(super) const OF_LANE: &str = "SELECT bot, room, name, version, due_at, payload FROM timer
     WHERE bot = ?1 AND room = ?2 ORDER BY due_at, version";
@@ -46,12 +48,21 @@ pub(super) fn set(
         }
     }
     let version = counter::next(connection, counter::TIMER_VERSION)?;
+    let timer =
+        Timer { lane: lane.clone(), name: name.to_owned(), version, due_at, payload: payload.to_owned() };
+    put(connection, &timer, due_at)
+}
+
+/// Writes a timer as it is, to be tried at `next_at`.
+pub(super) fn put(connection: &Connection, timer: &Timer, next_at: Timestamp) -> Result<(), StoreError> {
+    let (bot, room) = columns(&timer.lane);
+    let version = timer.version.cast_signed();
     connection
         .prepare_cached(
             "REPLACE INTO timer (bot, room, name, version, due_at, next_at, payload)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6)",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
-        .execute(params![bot, room, name, version.cast_signed(), due_at.0, payload])?;
+        .execute(params![bot, room, timer.name, version, timer.due_at.0, next_at.0, timer.payload])?;
     Ok(())
 }
 
@@ -180,7 +191,7 @@ fn columns(lane: &LaneKey) -> (&str, i64) {
     (lane.bot.as_str(), lane.room.0.cast_signed())
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Timer> {
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Timer> {
     let bot: String = row.get(0)?;
     let room: i64 = row.get(1)?;
     Ok(Timer {

@@ -7,6 +7,9 @@ use rusqlite::{Connection, Row, params};
 use super::{super::TOOL_CALL_ROWS, StoreError, ToolCallRow};
 use crate::id::{Timestamp, TurnId};
 
+/// All calls, in the order they were recorded.
+pub(super) const ALL: &str = "SELECT turn, position, tool, input, output, error, cause, started_at, duration
+    FROM tool_call ORDER BY sequence";
 /// The calls of a turn.
 pub(super) const OF_TURN: &str =
     "SELECT turn, position, tool, input, output, error, cause, started_at, duration
@@ -40,7 +43,7 @@ pub(super) fn of_turn(connection: &Connection, turn: &TurnId) -> Result<Vec<Tool
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<ToolCallRow> {
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<ToolCallRow> {
     let turn: String = row.get(0)?;
     let microseconds: i64 = row.get(8)?;
     Ok(ToolCallRow {

@@ -18,13 +18,5 @@ else
     change_session(lane, ARGV[6], ARGV[7], ARGV[8])
 end
 local row = call('INCR', P .. 'sequence')
-call('HSET', P .. 'rows', row, ARGV[10])
-call('ZADD', P .. 'journal', row, row)
-call('ZADD', P .. 'journal:' .. bot_of(lane), row, row)
-call('ZADD', P .. 'journal-ended', ended, row)
-call('HSET', P .. 'turns', turn, row)
-call('HSET', key, 'row', row)
-if ARGV[11] == '1' then
-    call('HSET', P .. 'traces', row, ARGV[12])
-end
+keep_row(row, lane, id, ended, turn, ARGV[10], ARGV[11] == '1' and ARGV[12])
 return { 'ok' }

@@ -18,7 +18,5 @@ if new_bytes > old_bytes and bytes - old_bytes + new_bytes > tonumber(ARGV[7]) t
     return { 'bytes' }
 end
 local next_version = call('INCR', P .. 'kv-version')
-call('HSET', P .. 'kv:' .. space, key, next_version .. ' ' .. value)
-call('ZADD', P .. 'kv-keys:' .. space, 0, key)
-call('HSET', P .. 'kv-usage:' .. bot, 'keys', keys + (old and 0 or 1), 'bytes', bytes - old_bytes + new_bytes)
+keep_key(bot, ARGV[2], key, next_version, value, old and 0 or 1, new_bytes - old_bytes)
 return { 'ok', next_version }

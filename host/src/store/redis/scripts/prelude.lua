@@ -170,6 +170,18 @@ local function states(key)
     return count > 0 and call('HMGET', key, unpack(fields)) or {}
 end
 
+-- Lists an event that has ended, if it failed or may have.
+local function list_if_failed(id, lane, state, sequence)
+    local failed = state == 'failed'
+    for _, part in ipairs(states(P .. 'event:' .. id)) do
+        failed = failed or part == 'uncertain'
+    end
+    if failed then
+        call('ZADD', P .. 'failed', sequence, id)
+        call('ZADD', P .. 'failed:' .. bot_of(lane), sequence, id)
+    end
+end
+
 -- Takes an event out of its lane. `ended` is not before it was received: until then duplicates are recognised.
 local function conclude(id, state, ended)
     local key = P .. 'event:' .. id
@@ -182,31 +194,55 @@ local function conclude(id, state, ended)
     call('ZADD', P .. 'ended', ended, id)
     call('ZREM', P .. 'queue:' .. lane, id)
     index_lane(lane)
-    local failed = state == 'failed'
-    for _, part in ipairs(states(key)) do
-        failed = failed or part == 'uncertain'
+    list_if_failed(id, lane, state, sequence)
+end
+
+-- === The journal ===
+
+-- Keeps what is told of an event's turn under the number `row`, with its trace if there is one.
+local function keep_row(row, lane, id, ended, turn, told, trace)
+    call('HSET', P .. 'rows', row, told)
+    call('ZADD', P .. 'journal', row, row)
+    call('ZADD', P .. 'journal:' .. bot_of(lane), row, row)
+    call('ZADD', P .. 'journal-ended', ended, row)
+    call('HSET', P .. 'turns', turn, row)
+    if call('EXISTS', P .. 'event:' .. id) == 1 then
+        call('HSET', P .. 'event:' .. id, 'row', row)
     end
-    if failed then
-        call('ZADD', P .. 'failed', sequence, id)
-        call('ZADD', P .. 'failed:' .. bot_of(lane), sequence, id)
+    if trace then
+        call('HSET', P .. 'traces', row, trace)
+    end
+end
+
+local function keep_tool_call(turn, index, row, started)
+    if call('HSETNX', P .. 'calls:' .. turn, index, row) == 1 then
+        call('ZADD', P .. 'call-times', started, index .. ':' .. turn)
     end
 end
 
 -- === Rooms and chains ===
+
+local function keep_room(lane, name, read_to, heard)
+    call('HSET', P .. 'room:' .. lane, 'name', name, 'read_to', read_to, 'heard', heard)
+    call('ZADD', P .. 'rooms', heard, lane)
+end
 
 local function hear(event)
     if event.source ~= 'message' or event.message == '' then
         return
     end
     local key = P .. 'room:' .. event.lane
-    local known = call('HMGET', key, 'name', 'heard')
-    if not known[2] then
-        call('HSET', key, 'read_to', event.read_to)
-    elseif known[1] == event.room_name and math.abs(tonumber(known[2]) - tonumber(event.received)) <= HOUR then
+    local known = call('HMGET', key, 'name', 'heard', 'read_to')
+    local known_as = known[1] == event.room_name
+    if known[2] and known_as and math.abs(tonumber(known[2]) - tonumber(event.received)) <= HOUR then
         return
     end
-    call('HSET', key, 'name', event.room_name, 'heard', event.received)
-    call('ZADD', P .. 'rooms', event.received, event.lane)
+    keep_room(event.lane, event.room_name, known[3] or event.read_to, event.received)
+end
+
+local function keep_chain(chain, message, hops, counted)
+    call('HSET', P .. 'chain:' .. chain, 'message', message, 'hops', hops, 'counted', counted)
+    call('ZADD', P .. 'chains', counted, chain)
 end
 
 -- Counts a message of a chain; answers what becomes of it if the chain is longer than it may be.
@@ -234,8 +270,7 @@ local function looping(event)
         hops = tonumber(known[2]) + 1
     end
     if is_new then
-        call('HSET', key, 'message', event.message, 'hops', hops, 'counted', event.received)
-        call('ZADD', P .. 'chains', event.received, chain)
+        keep_chain(chain, event.message, hops, event.received)
     end
     local budget = tonumber(event.budget)
     if hops <= budget then
@@ -280,7 +315,26 @@ local function change_session(lane, change, id, expires)
     end
 end
 
+-- === What plugins keep ===
+
+-- Writes a key, which makes so many keys and bytes more.
+local function keep_key(bot, scope, key, version, value, keys, bytes)
+    local space, usage = bot .. ':' .. scope, P .. 'kv-usage:' .. bot
+    call('HSET', P .. 'kv:' .. space, key, version .. ' ' .. value)
+    call('ZADD', P .. 'kv-keys:' .. space, 0, key)
+    call('HINCRBY', usage, 'keys', keys)
+    call('HINCRBY', usage, 'bytes', bytes)
+end
+
 -- === Timers ===
+
+local function keep_timer(bot, room, name, version, due, payload, next_at)
+    local field = room .. ':' .. name
+    call('HSET', P .. 'timers:' .. bot, field, version .. ' ' .. due .. ' ' .. payload)
+    call('ZADD', P .. 'timer-next:' .. bot, next_at, field)
+    call('SADD', P .. 'timer-names:' .. bot .. ':' .. room, name)
+    call('SADD', P .. 'timer-bots', bot)
+end
 
 local function drop_timer(bot, room, name)
     local field = room .. ':' .. name

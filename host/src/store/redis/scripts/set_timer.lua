@@ -9,9 +9,5 @@ if call('HEXISTS', key, field) == 0 then
         return { 'bot' }
     end
 end
-local version = call('INCR', P .. 'timer-version')
-call('HSET', key, field, version .. ' ' .. due .. ' ' .. ARGV[5])
-call('ZADD', P .. 'timer-next:' .. bot, due, field)
-call('SADD', names, name)
-call('SADD', P .. 'timer-bots', bot)
+keep_timer(bot, room, name, call('INCR', P .. 'timer-version'), due, ARGV[5], due)
 return { 'ok' }
