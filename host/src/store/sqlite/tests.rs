@@ -224,10 +224,18 @@ async fn what_was_asked_before_the_close_is_done() {
 #[tokio::test]
 async fn a_call_whose_caller_gave_up_is_still_done() {
     let (store, folder) = fresh();
+    let (let_go, freed) = sync_channel(1);
+    let hold_up = store.write(Flush::Never, move |_| {
+        freed.recv().unwrap();
+        Ok(())
+    });
+    let mut hold_up = Box::pin(hold_up);
+    assert!(futures_util::poll!(&mut hold_up).is_pending());
     let mut call = store.accept(message(1, 1), 10);
-    // Polled once: it is in the queue.
-    assert!(futures_util::poll!(&mut call).is_pending());
+    assert!(futures_util::poll!(&mut call).is_pending(), "it is in the queue");
     drop(call);
+    let_go.send(()).unwrap();
+    hold_up.await.unwrap();
     drop(store);
     let store = SqliteStore::open(&path(&folder)).unwrap();
     assert_eq!(store.unfinished_lanes().await.unwrap(), [lane(1)]);
