@@ -10,7 +10,7 @@ use hearth::{id::UserId, playground::Playground};
 use crate::{
     chaos::verdict::{Fault, fault},
     stream::{Place, Record, number},
-    world::{PATIENCE, is_underway},
+    world::PATIENCE,
 };
 
 /// What the answers of a run say.
@@ -85,7 +85,8 @@ pub(super) async fn remembers(
     let question = place.say(playground, "what did I say?");
     let heard = playground.wait_for(
         place.room,
-        |message| message.id > question && message.author == place.bot && !is_underway(message),
+        // What nobody acknowledged may be found just now, and is answered first.
+        |message| message.id > question && message.author == place.bot && lists(&message.plain),
         PATIENCE,
     );
     let Some(heard) = heard.await else {
@@ -99,6 +100,11 @@ pub(super) async fn remembers(
     } else {
         Err(Fault(format!("{most} messages were answered, the last of them {last}: {}", heard.plain)))
     }
+}
+
+/// Whether it is an answer that lists what was said.
+fn lists(text: &str) -> bool {
+    text.contains("Before this one you said:") || text.contains("Nothing before this:")
 }
 
 /// The number in "This is message 7 of our conversation".
