@@ -85,8 +85,9 @@ pub(crate) async fn durable_events(bench: &mut Bench) {
         Hearth::start(bench, Setup { cli: Cli::Stub, disk: Disk::Real, warm: 0, bots: vec![echo()] }).await;
     let mut rate =
         Figure::new("Messages taken durably and answered, without an agent", "per s", Better::Higher);
-    let mut shared = Figure::new("Flushes for each of them", "", Better::Lower).goal(0.2);
-    let mut cpu = Figure::new("CPU of the host for each of them", "ms", Better::Lower);
+    let mut shared =
+        Figure::new("Flushes for each message, as many at once as are taken", "", Better::Lower).goal(0.2);
+    let mut cpu = Figure::new("… and CPU of the host", "ms", Better::Lower);
     for _ in 0..bench.rounds(3) {
         bench.noise.sample();
         let flushed = hearth.counter("hearth_store_flushes_total", "").await;

@@ -44,7 +44,7 @@ impl Report {
 
     /// Prints the table and writes all into the folder.
     pub(crate) fn write(&self, arguments: &Arguments, noise: &Noise) -> io::Result<()> {
-        let mut table = self.table(noise);
+        let mut table = self.table(noise, |_| true);
         if !self.failed.is_empty() {
             writeln!(table, "\nNOT MEASURED, since it failed: {}", self.failed.join(", "))
                 .expect("a String takes what is written");
@@ -69,41 +69,22 @@ impl Report {
         fs::write(repository.join("tests/bench/chart.svg"), chart::of(&self.figures))?;
         let readme = repository.join("README.md");
         let mut text = fs::read_to_string(&readme)?;
-        text = replaced(&text, BEGIN, &format!("{}\n\n{IMAGE}", self.summary(noise)))?;
+        // What both sides do, and what Hearth is to reach.
+        let table = self.table(noise, |figure| figure.ratio().is_some() || figure.goal.is_some());
+        text = replaced(&text, BEGIN, &format!("{table}\n{IMAGE}"))?;
         if let Some(capacity) = &self.capacity {
             text = replaced(&text, BEGIN_CAPACITY, &capacity.table())?;
         }
         fs::write(&readme, text)
     }
 
-    /// What both sides do, and what Hearth is to reach by itself.
-    fn summary(&self, noise: &Noise) -> String {
-        let mut lines =
-            vec!["| | Hearth | Flask + SDK | times better |".to_owned(), "|---|--:|--:|--:|".to_owned()];
-        let (both, alone): (Vec<_>, Vec<_>) =
-            self.figures.iter().partition(|figure| figure.ratio().is_some());
-        for figure in both.into_iter().chain(alone.into_iter().filter(|figure| figure.goal.is_some())) {
-            let of = |side| figure.of(side).map(|summary| number(summary.median)).unwrap_or_default();
-            let times =
-                figure.ratio().filter(|_| !figure.is_unsure()).map(|ratio| format!("{}×", number(ratio)));
-            let cells = [of(Side::Hearth), of(Side::Peer), times.unwrap_or_default()].join(" | ");
-            lines.push(format!("| {} | {cells} |", titled(figure)));
-        }
-        format!(
-            "{}\n\n{}, {}. {}",
-            lines.join("\n"),
-            machine::date(),
-            machine::description(),
-            noise.verdict()
-        )
-    }
-
-    fn table(&self, noise: &Noise) -> String {
+    /// The figures that are wanted.
+    fn table(&self, noise: &Noise, wanted: impl Fn(&Figure) -> bool) -> String {
         let mut lines = vec![
             "| | goal | Hearth | Flask + SDK | CLI alone | times better |".to_owned(),
             "|---|--:|--:|--:|--:|--:|".to_owned(),
         ];
-        for figure in &self.figures {
+        for figure in self.figures.iter().filter(|figure| wanted(figure)) {
             let of = |side| figure.of(side).map(shown).unwrap_or_default();
             let sign = match figure.better {
                 Better::Lower => "≤",
@@ -165,7 +146,7 @@ fn replaced(text: &str, begin: &str, with: &str) -> io::Result<String> {
     let place = text.split_once(begin).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
     let (before, after) =
         place.ok_or_else(|| io::Error::other("README.md has lost the place for a table"))?;
-    Ok(format!("{before}{begin}\n{with}\n{END}{after}"))
+    Ok(format!("{before}{begin}\n\n{with}\n\n{END}{after}"))
 }
 
 fn titled(figure: &Figure) -> String {

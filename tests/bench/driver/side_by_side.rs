@@ -196,9 +196,9 @@ pub(crate) async fn real_rooms(bench: &mut Bench) {
                 started.add(Side::Bare, bare_at_once(&bare, at_once, span).await);
             }
             bench.report.add(idle);
+            bench.report.add(started);
         }
         bench.report.add(turns);
-        bench.report.add(started);
         bench.report.add(memory);
         bench.report.add(together);
     }
