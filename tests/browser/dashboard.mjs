@@ -103,6 +103,11 @@ const scenes = {
       await judge(looked, `${name}, hosts`);
       await picture(looked, `${name}-hosts`);
     }
+    // A turn is stopped wherever it runs.
+    await go(page, "Now");
+    await row(page, "answering for").getByRole("button", { name: /^Stop assistant/ }).click();
+    await page.getByText("is stopped.").waitFor();
+    await row(page, "answering for").waitFor({ state: "detached" });
     assert.deepEqual(page.faults, []);
   },
 

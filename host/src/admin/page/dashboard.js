@@ -141,7 +141,7 @@ async function nowPage() {
       ["State", (lane) => laneState(lane, overview.pauses, elsewhere(cluster, lane))],
       ["Unanswered", (lane) => count(lane.unfinished), "number"],
       ["Oldest", (lane) => ago(lane.oldest)],
-      ["", (lane) => make("div", { class: "buttons" }, lane["running-since"] === null ? null : stopButton(lane), pauseButton(lane.bot, lane.room, isPaused(overview.pauses, lane.bot, lane.room))), "acts"],
+      ["", (lane) => make("div", { class: "buttons" }, lane["running-since"] === null && elsewhere(cluster, lane) === null ? null : stopButton(lane), pauseButton(lane.bot, lane.room, isPaused(overview.pauses, lane.bot, lane.room))), "acts"],
     ], overview.lanes, "Nothing waits, and nobody is being answered."),
     pausedRooms(overview.pauses),
     title("Agents"),
