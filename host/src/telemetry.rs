@@ -99,12 +99,8 @@ impl Telemetry {
         let value = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
         let is_off = value("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"))
             || value("OTEL_TRACES_EXPORTER").is_some_and(|exporter| exporter == "none");
-        let Some((name, endpoint)) = ENDPOINTS.iter().find_map(|name| Some((*name, value(name)?))) else {
-            return Ok(None);
-        };
-        if is_off {
-            return Ok(None);
-        }
+        let named = ENDPOINTS.iter().find_map(|name| Some((*name, value(name)?)));
+        let Some((name, endpoint)) = named.filter(|_| !is_off) else { return Ok(None) };
         let is_right = Url::parse(&endpoint).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
         if !is_right {
             return Err(TelemetryError::Endpoint(name));
@@ -128,14 +124,16 @@ impl Telemetry {
     /// Takes a turn to be sent.
     pub fn turn(&self, ended: &Ended<'_>) {
         let Ended { row, end, received_at, posted_from, tracer } = ended;
-        let root = self.span(&Context::new(), "turn", SpanKind::Consumer, *received_at, of_turn(row));
+        let root = self.span(&Context::new(), "turn", SpanKind::Consumer, time(*received_at), of_turn(row));
         let turn = Context::new().with_span(root);
-        self.add(&turn, "queue", SpanKind::Internal, (*received_at, row.started_at), Vec::new());
+        self.span(&turn, "queue", SpanKind::Internal, time(*received_at), Vec::new())
+            .end_with_timestamp(time(row.started_at));
         if let Some(tracer) = tracer {
             self.plugin_and_agent(&turn, row, &tracer.trace());
         }
         if let Some(since) = posted_from {
-            self.add(&turn, "post", SpanKind::Client, (*since, row.ended_at), of_posts(&row.details));
+            self.span(&turn, "post", SpanKind::Client, time(*since), of_posts(&row.details))
+                .end_with_timestamp(time(row.ended_at));
         }
         if *end == End::Failed {
             turn.span().set_status(Status::error(row.outcome.clone()));
@@ -144,31 +142,29 @@ impl Telemetry {
     }
 
     fn plugin_and_agent(&self, turn: &Context, row: &JournalRow, trace: &Trace) {
-        let at = |milliseconds: u64| row.started_at.after(Duration::from_millis(milliseconds));
+        let at = |milliseconds| time(row.started_at) + Duration::from_millis(milliseconds);
         let agent = trace.asked_at.filter(|_| row.details["agent"].is_object()).map(|asked| {
             let (since, details) = (at(asked), &row.details["agent"]);
             let mut span = self.span(turn, "invoke_agent", SpanKind::Client, since, of_agent(trace, details));
             for moment in &trace.agent {
                 let of = KeyValue::new("hearth.of", moment.of.clone());
-                span.add_event_with_timestamp(moment.what.clone(), time(at(moment.at)), vec![of]);
+                span.add_event_with_timestamp(moment.what.clone(), at(moment.at), vec![of]);
             }
             let took = Duration::from_millis(details["total-ms"].as_u64().unwrap_or_default());
-            (turn.with_span(span), since.after(took))
+            (turn.with_span(span), since + took)
         });
         for call in &trace.calls {
-            let since = time(at(call.at));
-            let until = since + Duration::from_micros(call.took);
-            let parent = agent.as_ref().map(|(agent, _)| agent).filter(|_| call.tool().is_some());
-            let (name, attributes) = of_call(call);
-            let builder = SpanBuilder::from_name(name).with_start_time(since).with_attributes(attributes);
-            let mut span = self.tracer.build_with_context(builder, parent.unwrap_or(turn));
+            let (since, tool) = (at(call.at), call.tool());
+            let parent = agent.as_ref().map(|(agent, _)| agent).filter(|_| tool.is_some());
+            let (name, attributes) = of_call(call, tool);
+            let mut span = self.span(parent.unwrap_or(turn), name, SpanKind::Internal, since, attributes);
             if call.has_failed() {
                 span.set_status(Status::error("the plugin failed"));
             }
-            span.end_with_timestamp(until);
+            span.end_with_timestamp(since + Duration::from_micros(call.took));
         }
         if let Some((agent, until)) = agent {
-            agent.span().end_with_timestamp(time(until));
+            agent.span().end_with_timestamp(until);
         }
     }
 
@@ -177,22 +173,11 @@ impl Telemetry {
         parent: &Context,
         name: impl Into<Cow<'static, str>>,
         kind: SpanKind,
-        since: Timestamp,
+        since: SystemTime,
         attributes: Vec<KeyValue>,
     ) -> opentelemetry_sdk::trace::Span {
-        let builder = SpanBuilder::from_name(name).with_kind(kind).with_start_time(time(since));
+        let builder = SpanBuilder::from_name(name).with_kind(kind).with_start_time(since);
         self.tracer.build_with_context(builder.with_attributes(attributes), parent)
-    }
-
-    fn add(
-        &self,
-        parent: &Context,
-        name: &'static str,
-        kind: SpanKind,
-        (since, until): (Timestamp, Timestamp),
-        attributes: Vec<KeyValue>,
-    ) {
-        self.span(parent, name, kind, since, attributes).end_with_timestamp(time(until));
     }
 
     /// Sends what is left, for as long as [`LAST`].
@@ -245,10 +230,10 @@ fn of_agent(trace: &Trace, agent: &Value) -> Vec<KeyValue> {
 }
 
 /// The name of a call's span, and what is told of it.
-fn of_call(call: &GuestCall) -> (String, Vec<KeyValue>) {
+fn of_call(call: &GuestCall, tool: Option<String>) -> (String, Vec<KeyValue>) {
     let host_calls = i64::try_from(call.host.len()).unwrap_or(i64::MAX);
     let mut attributes = vec![KeyValue::new("hearth.host_calls", host_calls)];
-    let Some(tool) = call.tool() else {
+    let Some(tool) = tool else {
         return (format!("plugin {}", call.call), attributes);
     };
     attributes.push(KeyValue::new("gen_ai.operation.name", "execute_tool"));
