@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fmt::Write as _,
+    fmt::{Display, Write as _},
     io::Write as _,
     net::SocketAddr,
     os::unix::process::ExitStatusExt,
@@ -31,7 +31,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::{binary, world::PATIENCE};
+use crate::{binary, redis_server::PASSWORD, world::PATIENCE};
 
 /// Lets writes beyond the limit of a file's size fail, as those on a full disk do, instead of ending the process.
 pub const SURVIVE: [&str; 4] = ["sh", "-c", "trap '' XFSZ; exec \"$@\"", "survive"];
@@ -40,6 +40,14 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// The `[agent]` of a host whose answers are the demo agent's.
 pub(crate) const DEMO: &str = "command = \"demo-agent\"";
+
+/// The `[store]` of a host on a Redis of the tests, which is at this address (with database and prefix, if need be); its
+/// password is put into a file in the folder.
+pub fn on_redis(address: impl Display, folder: &Path) -> String {
+    let password = folder.join("password");
+    std::fs::write(&password, PASSWORD).expect("the folder is writable");
+    format!("[store]\nurl = \"redis://{address}\"\npassword = \"file:{}\"", password.display())
+}
 
 /// A Campfire, and a host outside this process that answers for the bots in it; one of them is the `assistant`.
 pub struct Outside {

@@ -5,9 +5,9 @@
 use std::time::{Duration, Instant};
 
 use hearth_tests::{
-    outside::Outside,
+    outside::{Outside, on_redis},
     proxy::Proxy,
-    redis_server::{PASSWORD, RedisServer},
+    redis_server::RedisServer,
     world::PATIENCE,
 };
 use rustix::process::{Signal, kill_process};
@@ -31,11 +31,7 @@ impl Hosts {
         let folder = TempDir::new().unwrap();
         let server = RedisServer::start(folder.path());
         let way = Proxy::to(([127, 0, 0, 1], server.port()).into()).await;
-        let password = folder.path().join("password");
-        std::fs::write(&password, PASSWORD).unwrap();
-        let keys =
-            format!("[store]\nurl = \"redis://{}\"\npassword = \"file:{}\"", way.address, password.display());
-        let outside = Outside::new(&keys).await;
+        let outside = Outside::new(&on_redis(way.address, folder.path())).await;
         let own_way = format!("127.0.0.1:{}", server.port());
         let mut beside = outside.beside(|toml| toml.replace(&way.address.to_string(), &own_way));
         beside.start().await;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use hearth_tests::{
     browser,
-    outside::Outside,
-    redis_server::{PASSWORD, RedisServer},
+    outside::{Outside, on_redis},
+    redis_server::RedisServer,
     world::PATIENCE,
 };
 use rustix::process::Signal;
@@ -29,10 +29,7 @@ impl Two {
     async fn new() -> Self {
         let folder = TempDir::new().unwrap();
         let redis = RedisServer::start(folder.path());
-        let password = folder.path().join("password");
-        std::fs::write(&password, PASSWORD).unwrap();
-        let url = format!("redis://127.0.0.1:{}?prefix=test", redis.port());
-        let keys = format!("[store]\nurl = \"{url}\"\npassword = \"file:{}\"", password.display());
+        let keys = on_redis(format_args!("127.0.0.1:{}?prefix=test", redis.port()), folder.path());
         let first = Outside::new(&keys).await;
         let mut second = first.beside(|toml| {
             let toml = toml.replace("admin = \"off\"", "admin = \"127.0.0.1:0\"");

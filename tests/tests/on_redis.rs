@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
 use hearth_tests::{
-    outside::Outside,
+    outside::{self, Outside},
     redis_server::{PASSWORD, RedisServer},
 };
 use rustix::process::Signal;
@@ -13,13 +13,7 @@ use tempfile::TempDir;
 async fn on_redis() -> (Outside, RedisServer, TempDir) {
     let folder = TempDir::new().unwrap();
     let server = RedisServer::start(folder.path());
-    let password = folder.path().join("password");
-    std::fs::write(&password, PASSWORD).unwrap();
-    let keys = format!(
-        "[store]\nurl = \"redis://127.0.0.1:{}/2?prefix=test\"\npassword = \"file:{}\"",
-        server.port(),
-        password.display(),
-    );
+    let keys = outside::on_redis(format_args!("127.0.0.1:{}/2?prefix=test", server.port()), folder.path());
     (Outside::new(&keys).await, server, folder)
 }
 

@@ -27,7 +27,7 @@ use crate::{
         Profile, print,
         verdict::{Fault, fault, judge, nothing_runs, settle},
     },
-    outside::{DEMO, Outside},
+    outside::{DEMO, Outside, on_redis},
     proxy::Proxy,
     redis_server::{PASSWORD, RedisServer},
     stream::{Manner, Record, places, speak},
@@ -150,17 +150,12 @@ impl Cluster {
     /// If there is no Redis (`tests/run` installs it), or no port is free.
     pub async fn new(bots: &[&str], agent: &str) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
-        let password = folder.path().join("password");
-        std::fs::write(&password, PASSWORD).expect("the folder is writable");
         // Whatever was acknowledged outlives it.
         let redis = RedisServer::start_flushing(folder.path(), "always");
         let server = ([127, 0, 0, 1], redis.port()).into();
         let way = Proxy::to(server).await;
-        let keys = format!(
-            "{HOST}\n[store]\nurl = \"redis://{}/0?prefix=cluster\"\npassword = \"file:{}\"",
-            way.address,
-            password.display()
-        );
+        let store = on_redis(format_args!("{}/0?prefix=cluster", way.address), folder.path());
+        let keys = format!("{HOST}\n{store}");
         let options =
             Options { webhook_read_timeout: PATIENCE, webhook_workers: WEBHOOKS, ..Options::default() };
         let mut hosts = vec![Member { host: Outside::with(bots, &keys, "", agent, options).await, way }];
