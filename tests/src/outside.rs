@@ -456,7 +456,7 @@ impl Outside {
         tokio::time::timeout(PATIENCE, runs).await.expect("an agent runs");
     }
 
-    /// Says something to the assistant, and waits until the agent is asked.
+    /// Says something to the assistant, and waits until its turn has begun; its agent may not run yet.
     pub async fn ask(&self, text: &str) {
         self.say(text).await;
         let you = self.playground.you();

@@ -136,6 +136,8 @@ async fn an_answer_that_a_full_disk_does_not_take_is_kept_until_it_does() {
     outside.end(Signal::TERM).await;
     outside.start_by(&SURVIVE, Stdio::null()).await;
     outside.ask("demo:slow=1500 patience").await;
+    // One that starts on a full disk can't write its answer down.
+    outside.agent_runs().await;
     outside.fill_disk(true);
     outside.agents_answered(1).await;
     assert!(outside.answers().is_empty(), "what is not recorded is not sent");
