@@ -9,6 +9,7 @@
 //! - Nothing is changed in a room once the turn's [`Tenure`] is over, also not by the plugin: the way there carries it.
 
 mod answered;
+mod attempt;
 mod deliver;
 mod face;
 mod insist;
@@ -28,32 +29,25 @@ use std::{
 };
 
 use serde_json::json;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
-use uuid::Uuid;
 
 pub(crate) use self::insist::PAUSES;
 pub use self::occasion::{Come, Occasion, Origin};
 use self::{
-    answered::{Answered, formatted, posts},
+    answered::Answered,
+    attempt::Attempt,
     deliver::{Delivery, Errand, Posted},
-    face::Face,
     insist::insist,
     placeholder::{Placeholder, Spot},
-    progress::Show,
-    tools::TurnTools,
-    travel::Travel,
 };
 use crate::{
     agent::{self, AgentError, CliVersion, Runner},
     campfire::{Client, Target},
     config::Bot,
-    id::{BotName, Host, LaneKey, RoomId, SessionId, Timestamp, TurnId},
-    plugin::{
-        Decision, FailureKind, Generation, Prompt, Reach, Roster, Services,
-        trace::{Asked, Tracer},
-    },
+    id::{BotName, Host, LaneKey, RoomId, Timestamp, TurnId},
+    plugin::{Roster, Services, trace::Tracer},
     store::{
         Begun, End, JournalRow, Lease, NewEvent, OutboxPart, PartState, SessionChange, Store, StoreError,
     },
@@ -61,10 +55,6 @@ use crate::{
     tenure::{Moment, Tenure},
 };
 
-/// How often an event is begun before it is given up: a message that brings the host down must not do so for ever.
-const ATTEMPTS: u32 = 3;
-/// The reaction that says "seen, thinking".
-const SEEN: &str = "👀";
 /// For how long it is worth telling a room what was the matter with a message.
 const NOTICE: Duration = Duration::from_secs(30);
 
@@ -253,21 +243,19 @@ impl Turns {
                 target: &target,
                 trigger: occasion.trigger(),
             };
+            let attempt = Attempt {
+                turns: self,
+                turn,
+                begun: &begun,
+                bot: &seat.bot,
+                occasion: &occasion,
+                spot: &spot,
+                stop,
+                interrupt,
+            };
             let mut placeholder = Placeholder::noted(begun.note.as_deref());
             let answered = async {
-                let mut answered = self
-                    .decide(
-                        &begun,
-                        &seat.bot,
-                        seat.generation.as_ref(),
-                        &occasion,
-                        &spot,
-                        &mut placeholder,
-                        turn,
-                        stop,
-                        interrupt,
-                    )
-                    .await?;
+                let mut answered = attempt.answer(seat.generation.as_ref(), &mut placeholder).await?;
                 placeholder.give_way(&spot, &mut answered.parts).await;
                 Ok::<_, StoreError>(answered)
             };
@@ -345,141 +333,6 @@ impl Turns {
         }
         details
     }
-
-    /// Everything from the occasion to the parts; asks the plugin and the agent, posts nothing but the reaction.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one story, told in one place; a struct would only rename them"
-    )]
-    async fn decide(
-        &self,
-        begun: &Begun,
-        bot: &Bot,
-        generation: Option<&Arc<Generation>>,
-        occasion: &Occasion,
-        spot: &Spot<'_>,
-        placeholder: &mut Placeholder,
-        turn: &TurnId,
-        stop: &CancellationToken,
-        interrupt: &CancellationToken,
-    ) -> Result<Answered, StoreError> {
-        let Some(generation) = generation else {
-            if occasion.may_be_missed() {
-                return Ok(Answered::new(Vec::new(), "ignored"));
-            }
-            tracing::error!("the bot's plugin is not loaded; see the log of the start, or `hearth check`");
-            return Ok(Answered::face(Face::Plugin, turn, "plugin-missing"));
-        };
-        if begun.tries > ATTEMPTS {
-            tracing::error!("the event was begun {ATTEMPTS} times and never ended");
-            return Ok(Answered::face(Face::GivenUp, turn, "given-up").with(generation));
-        }
-        let stopped = || {
-            let face = Face::Agent { kind: FailureKind::Interrupted, max_turns: bot.max_turns };
-            let stopped = Answered::face(face, turn, face::word(FailureKind::Interrupted));
-            Answered { end: End::Done, ..stopped }.with(generation)
-        };
-        if begun.stopped {
-            return Ok(stopped());
-        }
-        let cause = occasion.clone().cause(bot, begun.received_at);
-        let tracer = Tracer::of(&cause);
-        tracer.settings(generation.settings_hash());
-        let reach = Reach {
-            services: Arc::clone(&self.services),
-            room: occasion.room(),
-            target: Some(spot.target.clone()),
-            trigger: occasion.trigger(),
-            received_at: begun.received_at,
-            tracer: Some(tracer.clone()),
-        };
-        let answered = match generation.decide(&reach, &cause).await {
-            Err(error) => Answered::plugin_failed(&error, turn),
-            Ok(Decision::Ignore) => Answered::new(Vec::new(), "ignored"),
-            Ok(Decision::Reply(parts)) => Answered::new(posts(bot, parts), "replied"),
-            Ok(Decision::Ask(_)) if self.has_spent_the_day(bot).await? => {
-                Answered::face(Face::DayBudget, turn, "day-budget")
-            }
-            Ok(Decision::Ask(prompt)) => {
-                let tools = TurnTools::of(generation, &reach, &cause, turn, &self.store);
-                let (watch, seen) = watch::channel(agent::Progress::default());
-                let mut request = agent::Request {
-                    tools: tools.clone().map(|tools| tools as Arc<dyn agent::Tools>),
-                    watch: bot.progress_after.map(|_| watch),
-                    interrupt: interrupt.clone(),
-                    begun_as: placeholder.conversation(),
-                    ..request(begun, bot, occasion.room(), prompt)
-                };
-                let mut travel = Travel::of(&*self.store, &self.agents, spot.lease, spot.event, stop);
-                let mut is_lost = false;
-                if let Some(travel) = &mut travel {
-                    let arrived = tokio::select! {
-                        arrived = travel.arrive(&request) => arrived?,
-                        () = interrupt.cancelled() => return Ok(stopped().with_tracer(tracer)),
-                    };
-                    // Nobody reads what a turn comes to that the host's end cuts off.
-                    let Some(is_here) = arrived else { return Ok(stopped()) };
-                    if !is_here {
-                        (is_lost, request.session) = (true, None);
-                    }
-                }
-                tracer.asked(Asked {
-                    system_prompt: request.system_prompt.clone(),
-                    model: request.model.clone(),
-                    resumed: request.session.is_some(),
-                });
-                let taken_down = progress::take_down(tracer.clone(), seen.clone());
-                let spare = self.spare(&request, spot, placeholder).await;
-                let over = CancellationToken::new();
-                let asked = async {
-                    let mut asked = Box::pin(self.agents.run(request, spare, stop.clone()));
-                    let report = tokio::select! {
-                        report = &mut asked => report,
-                        () = self.seen(begun, occasion, spot.target) => asked.await,
-                    };
-                    over.cancel();
-                    report
-                };
-                let shown = async {
-                    let Some(after) = bot.progress_after else { return };
-                    let (reach, cause, may_tell) = (&reach, &cause, begun.attempt == 1);
-                    let show = Show { generation, reach, cause, spot, placeholder, seen, after, may_tell };
-                    show.run(&over).await;
-                };
-                let (mut report, (), ()) = tokio::join!(asked, shown, taken_down);
-                report.memory_lost |= is_lost;
-                self.count(bot, &report).await;
-                if let (Some(travel), Some(session)) = (&travel, report.session) {
-                    travel.depart(session).await?;
-                }
-                let mut answered = formatted(generation, &reach, &cause, report, begun.session, turn).await;
-                if interrupt.is_cancelled() && answered.outcome == face::word(FailureKind::Interrupted) {
-                    // It is what somebody wanted.
-                    answered.end = End::Done;
-                }
-                answered.with_tools(tools.as_deref())
-            }
-        };
-        Ok(answered.with(generation).with_tracer(tracer))
-    }
-
-    /// A process that was started ahead, if there is one and a later attempt will know which conversation begins with it.
-    async fn spare(
-        &self,
-        request: &agent::Request,
-        spot: &Spot<'_>,
-        placeholder: &mut Placeholder,
-    ) -> Option<agent::Spare> {
-        let spare = self.agents.spare(request).await?;
-        placeholder.keep_conversation(spot, spare.session()).await.then_some(spare)
-    }
-
-    /// Shows that the message was seen, once. Nothing waits for it.
-    async fn seen(&self, begun: &Begun, occasion: &Occasion, target: &Target) {
-        if let (1, Some(message)) = (begun.attempt, occasion.trigger()) {
-            self.delivery.boost(target, message, SEEN).await;
-        }
-    }
 }
 
 // === From one floor's words to another's ===
@@ -487,29 +340,6 @@ impl Turns {
 /// Where the bot's answers go, as long as the tenure lasts; none without a key or a Campfire.
 pub fn target(bot: &Bot, room: RoomId, tenure: Tenure) -> Option<Target> {
     Some(Target { base: bot.campfire_url.clone()?, room, bot_key: bot.bot_key.clone()?, tenure })
-}
-
-fn request(begun: &Begun, bot: &Bot, room: RoomId, prompt: Prompt) -> agent::Request {
-    agent::Request {
-        bot: bot.name.clone(),
-        room,
-        session: begun.session,
-        // Stable over crashes, as the agent's memory of the message is; another question once it was put back.
-        message: Uuid::new_v5(&begun.event.0, &begun.retries.to_be_bytes()),
-        new_session: SessionId(Uuid::new_v5(&begun.event.0, format!("session {}", begun.retries).as_bytes())),
-        again: begun.attempt > 1,
-        prompt: prompt.text,
-        system_prompt: prompt.system_prompt.or_else(|| bot.system_prompt.clone()),
-        model: prompt.model.or_else(|| bot.model.clone()),
-        max_turns: bot.max_turns,
-        budget_usd: bot.budget_usd_turn,
-        builtin_tools: bot.builtin_tools.clone(),
-        tools: None,
-        watch: None,
-        interrupt: CancellationToken::new(),
-        spares: bot.spares,
-        begun_as: None,
-    }
 }
 
 fn planned(contents: Vec<String>) -> Vec<OutboxPart> {
