@@ -1,48 +1,28 @@
 //! The outbox's way to the room: recorded parts, posted in order, each marked before the next.
 //!
-//! Whether a part is in the room is in doubt when Campfire did not answer clearly, and when an attempt was cut off. Then it
-//! is looked up (see [`lookup`](super::lookup)), and repeated only if it is surely not there; where that can't be found out
-//! it is never repeated, and counted.
-//!
-//! What a request comes to after the turn's tenure is over says nothing: it may not have been sent at all. Then the part
-//! stays planned, and whoever has the lane next looks it up.
+//! How one part gets there is told in [`settle`]. What a request comes to after the turn's tenure is over says nothing: it may
+//! not have been sent at all. Then the part stays planned, and whoever has the lane next looks it up.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+mod settle;
+
+use std::{collections::HashMap, sync::Mutex};
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::{
-    insist::insist,
-    lookup::{self, After, Look},
-    meter,
-    placeholder::{Changed, change},
-};
+use self::settle::{Doubt, Settled};
+use super::{insist::insist, meter};
 use crate::{
     campfire::{Client, Outgoing, RequestError, Target},
     causes::with_causes,
-    id::{EventId, LaneKey, MessageId, Timestamp},
+    id::{EventId, MessageId, Timestamp},
     store::{Lease, OutboxPart, PartState, Store, StoreError},
 };
-
-/// How old a message may become while its Campfire can't be reached. Then its answer is of no use to anybody.
-const PATIENCE: Duration = Duration::from_hours(24);
-/// How long this host must have met no Campfire before it believes that age: a clock that jumps makes every message old.
-const AWAY: Duration = Duration::from_hours(1);
-/// How long after the first look a second one is taken, if Campfire may still be at work on what was sent.
-const SECOND_LOOK: Duration = Duration::from_secs(3);
-/// How often a part is sent that is never clearly answered and then not there.
-const SENDS: u32 = 3;
 
 /// Posts what the outbox holds.
 pub(super) struct Delivery {
     client: Client,
-    second_look: Duration,
     /// Since when which Campfire can't be reached; has at most as many as there are Campfires.
     away: Mutex<HashMap<Url, Instant>>,
 }
@@ -86,26 +66,9 @@ pub(super) struct Delivered {
     pub(super) cause: Option<String>,
 }
 
-/// Why it is not known whether a part is in the room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Doubt {
-    /// Campfire may still be at work on it.
-    Open,
-    /// Campfire is done with it, and did not say what it did.
-    Answered,
-}
-
-/// What became of one part.
-enum Settled {
-    /// This, for good; with the reason if that is no good.
-    As(PartState, Option<String>),
-    /// Campfire can't be reached. `in_doubt` says that it may be in the room.
-    Waits { cause: String, in_doubt: bool },
-}
-
 impl Delivery {
     pub(super) fn new(client: Client) -> Self {
-        Self { client, second_look: SECOND_LOOK, away: Mutex::default() }
+        Self { client, away: Mutex::default() }
     }
 
     /// What it posts with.
@@ -189,141 +152,6 @@ impl Delivery {
         Ok(Posted::Through(delivered))
     }
 
-    /// Has one part in the room, or finds out that it can't be there.
-    async fn settle(
-        &self,
-        content: &str,
-        errand: &Errand<'_>,
-        mut doubt: Option<Doubt>,
-        newest: Option<MessageId>,
-    ) -> Settled {
-        let target = errand.target;
-        let outgoing: Outgoing = match serde_json::from_str(content) {
-            Ok(outgoing) => outgoing,
-            Err(error) => {
-                return failed(format!("the outbox holds a part that can't be read: {error}"));
-            }
-        };
-        let outgoing = match outgoing {
-            Outgoing::Boost(text) => {
-                // Where there is no message to react to, there is no reaction; and none that may be there is repeated.
-                if let (Some(message), None) = (errand.trigger, doubt) {
-                    self.boost(target, message, &text).await;
-                }
-                return Settled::As(PartState::Posted(None), None);
-            }
-            Outgoing::Remove { message } => return self.remove(errand, message).await,
-            Outgoing::Edit { message, html } => {
-                match self.edit(errand, message, &html).await {
-                    Some(settled) => return settled,
-                    // Somebody removed that message. An earlier attempt may have met the same, and posted it.
-                    None => Outgoing::Html(html),
-                }
-            }
-            other => other,
-        };
-        let (mut sends, mut unclear) = (0, String::new());
-        loop {
-            if let Some(doubt) = doubt {
-                let look = self.look(&outgoing, errand, doubt, newest).await;
-                count_look(&errand.lease.lane, &look);
-                match look {
-                    Look::Found(message) => return Settled::As(PartState::Posted(Some(message)), None),
-                    Look::Absent if sends == SENDS => {
-                        return failed(format!("sent {sends} times, and never there: {unclear}"));
-                    }
-                    Look::Absent => {}
-                    Look::Unreachable(cause) if !self.gives_up(errand) => {
-                        return Settled::Waits { cause, in_doubt: true };
-                    }
-                    Look::Unknowable(why) | Look::Unreachable(why) => {
-                        tracing::warn!(
-                            why,
-                            "part of an answer may or may not be in the room; it is not repeated"
-                        );
-                        return Settled::As(PartState::Uncertain, Some(cause(&unclear, &why)));
-                    }
-                }
-            }
-            match self.send(target, &outgoing).await {
-                Ok(id) => {
-                    self.away().remove(&target.base);
-                    return Settled::As(PartState::Posted(id), None);
-                }
-                Err(error @ RequestError::Uncertain { status, .. }) => {
-                    sends += 1;
-                    unclear = with_causes(&error);
-                    doubt = Some(if status.is_some() { Doubt::Answered } else { Doubt::Open });
-                }
-                Err(error @ RequestError::NotSent { .. }) if !self.gives_up(errand) => {
-                    return Settled::Waits { cause: with_causes(&error), in_doubt: false };
-                }
-                Err(error) => return failed(with_causes(&error)),
-            }
-        }
-    }
-
-    /// Puts HTML into the place of one of the bot's messages; none if that is gone. To do it twice does no harm, so a doubt
-    /// is none.
-    async fn edit(&self, errand: &Errand<'_>, message: MessageId, html: &str) -> Option<Settled> {
-        Some(match change(&self.client, errand.target, message, Some(html)).await {
-            Changed::Gone => return None,
-            Changed::Done => Settled::As(PartState::Posted(Some(message)), None),
-            Changed::Away(cause) if !self.gives_up(errand) => Settled::Waits { cause, in_doubt: true },
-            Changed::Unclear => Settled::As(PartState::Uncertain, None),
-            Changed::Away(cause) | Changed::Refused(cause) => failed(cause),
-        })
-    }
-
-    /// Takes one of the bot's messages away, as well as it goes: it is in the way of no answer.
-    async fn remove(&self, errand: &Errand<'_>, message: MessageId) -> Settled {
-        match change(&self.client, errand.target, message, None).await {
-            Changed::Away(cause) if !self.gives_up(errand) => {
-                return Settled::Waits { cause, in_doubt: true };
-            }
-            Changed::Done | Changed::Gone => {}
-            changed => tracing::warn!(?changed, "a message that shows nothing more could not be removed"),
-        }
-        Settled::As(PartState::Posted(None), None)
-    }
-
-    async fn send(&self, target: &Target, outgoing: &Outgoing) -> Result<Option<MessageId>, RequestError> {
-        match outgoing {
-            Outgoing::Html(html) => self.client.post_html(target, html).await,
-            Outgoing::File { name, media_type, content } => {
-                self.client.post_file(target, name, media_type, content.clone()).await
-            }
-            Outgoing::Boost(_) | Outgoing::Edit { .. } | Outgoing::Remove { .. } => Ok(None),
-        }
-    }
-
-    async fn look(
-        &self,
-        outgoing: &Outgoing,
-        errand: &Errand<'_>,
-        doubt: Doubt,
-        newest: Option<MessageId>,
-    ) -> Look {
-        let after = errand.trigger.max(newest).map_or(After::Time(errand.received_at), After::Message);
-        let look = lookup::find(&self.client, errand.target, outgoing, after).await;
-        if (doubt, &look) != (Doubt::Open, &Look::Absent) {
-            return look;
-        }
-        tokio::time::sleep(self.second_look).await;
-        lookup::find(&self.client, errand.target, outgoing, after).await
-    }
-
-    /// Whether an answer has waited long enough for its Campfire, which can't be reached just now.
-    fn gives_up(&self, errand: &Errand<'_>) -> bool {
-        let since = *self.away().entry(errand.target.base.clone()).or_insert_with(Instant::now);
-        errand.received_at.after(PATIENCE) <= Timestamp::now() && since.elapsed() >= AWAY
-    }
-
-    fn away(&self) -> MutexGuard<'_, HashMap<Url, Instant>> {
-        // What it guards is changed in single steps, so a panic elsewhere leaves it whole.
-        self.away.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Reacts to a message where the server can; it is an ornament, so nothing depends on it.
     pub(super) async fn boost(&self, target: &Target, message: MessageId, text: &str) {
         match self.client.boost(target, message, text).await {
@@ -344,32 +172,6 @@ impl Delivery {
     }
 }
 
-/// What happened to a part in doubt; nothing is known of it if an earlier attempt was cut off.
-fn cause(unclear: &str, why: &str) -> String {
-    if unclear.is_empty() {
-        format!("an earlier attempt was cut off; {why}")
-    } else {
-        format!("{unclear}; {why}")
-    }
-}
-
-fn failed(cause: String) -> Settled {
-    tracing::error!(cause, "an answer could not be posted");
-    Settled::As(PartState::Failed, Some(cause))
-}
-
-fn count_look(lane: &LaneKey, look: &Look) {
-    let result = match look {
-        Look::Found(_) => "found",
-        Look::Absent => "absent",
-        Look::Unknowable(_) => "unknowable",
-        Look::Unreachable(_) => "unreachable",
-    };
-    metrics::counter!("hearth_posts_looked_up_total", "bot" => lane.bot.to_string(), "result" => result)
-        .increment(1);
-    tracing::info!(result, "a post whose fate was unknown was looked up");
-}
-
 impl Delivered {
     fn count(&mut self, state: PartState) {
         match state {
@@ -383,12 +185,14 @@ impl Delivered {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio::net::TcpListener;
 
     use super::*;
     use crate::{
         campfire::Format,
-        id::HostId,
+        id::{HostId, LaneKey, RoomId},
         playground::{Options, Playground},
         store::{End, NewEvent, SessionChange, Source, SqliteStore},
         tenure::Tenure,
@@ -409,7 +213,11 @@ mod tests {
         };
         store.accept(event.clone(), 10).await.unwrap();
         let now = Timestamp::now();
-        let lease = store.lease(lane, HostId::random(), now, now.after(AWAY)).await.unwrap().unwrap();
+        let lease = store
+            .lease(lane, HostId::random(), now, now.after(Duration::from_mins(1)))
+            .await
+            .unwrap()
+            .unwrap();
         store.begin(&lease, now).await.unwrap().unwrap();
         let keep = SessionChange::Keep;
         store.record_parts(&lease, event.id, parts, End::Done, keep, String::new()).await.unwrap();
@@ -436,7 +244,7 @@ mod tests {
             Outgoing::Remove { message: trigger },
         ]) {
             let content = serde_json::to_string(&part).unwrap();
-            let lane = LaneKey { bot: "a".into(), room: crate::id::RoomId(room) };
+            let lane = LaneKey { bot: "a".into(), room: RoomId(room) };
             let (lease, event) = recorded(&store, &lane, vec![content.clone()]).await;
             let (tenure, stop) = (Tenure::endless(), CancellationToken::new());
             tenure.end();
