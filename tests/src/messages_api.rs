@@ -47,8 +47,8 @@ use answer::Answer;
 const REMEMBERED: usize = 10_000;
 /// The real API's limit.
 const BODY_LIMIT: usize = 32 * 1024 * 1024;
-/// How long [`MessagesApi::arrived`] waits.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long [`MessagesApi::arrived`] waits: several CLIs may have to start first.
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// A running server; dropping it ends it.
 #[derive(Debug)]
@@ -133,7 +133,7 @@ impl MessagesApi {
     /// Waits until `count` model calls have arrived since the start, answered or not.
     ///
     /// # Panics
-    /// If that takes more than 30 s.
+    /// If that takes more than three minutes.
     pub async fn arrived(&self, count: usize) {
         let mut arrived = self.record.arrived.subscribe();
         let waiting = tokio::time::timeout(PATIENCE, arrived.wait_for(|so_far| *so_far >= count));

@@ -3,7 +3,8 @@
 use std::{
     collections::BTreeMap,
     fmt::{Display, Write as _},
-    io::Write as _,
+    future::ready,
+    io::{self, Write as _},
     net::SocketAddr,
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
@@ -19,7 +20,7 @@ use hearth::{
     config::Config,
     id::{BotName, RoomId, UserId},
     operator::Failure,
-    playground::{Features, Options, Playground},
+    playground::{Features, Message, Options, Playground},
     stage::{ANY, Page, Stage, webhook_url},
 };
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
@@ -27,11 +28,16 @@ use secrecy::ExposeSecret;
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
+    net::TcpSocket,
     process::{Child, Command},
     task::JoinHandle,
 };
 
-use crate::{binary, redis_server::PASSWORD, world::PATIENCE};
+use crate::{
+    binary,
+    redis_server::PASSWORD,
+    world::{PATIENCE, is_underway, once_free},
+};
 
 /// Lets writes beyond the limit of a file's size fail, as those on a full disk do, instead of ending the process.
 pub const SURVIVE: [&str; 4] = ["sh", "-c", "trap '' XFSZ; exec \"$@\"", "survive"];
@@ -57,6 +63,8 @@ pub struct Outside {
     pub room: RoomId,
     /// Where the host takes webhooks.
     pub listen: SocketAddr,
+    /// Keeps that port while no host listens there.
+    _port: TcpSocket,
     bots: BTreeMap<BotName, Account>,
     config: PathBuf,
     host: Option<Child>,
@@ -85,9 +93,9 @@ impl Outside {
         Self::started(host_keys, DEMO, "", Features::newest()).await
     }
 
-    /// The same with a Campfire of an age.
-    pub async fn of_age(features: Features, host_keys: &str) -> Self {
-        Self::started(host_keys, DEMO, "", features).await
+    /// The same with a Campfire of an age, and with lines of the assistant's table.
+    pub async fn of_age(features: Features, bot_keys: &str) -> Self {
+        Self::started("", DEMO, bot_keys, features).await
     }
 
     /// The same with the lines of an `[agent]`.
@@ -165,6 +173,7 @@ impl Outside {
             playground: stage.playground,
             room,
             listen,
+            _port: once_free(|| ready(kept(listen))).await,
             bots: users,
             config: path,
             host: None,
@@ -183,8 +192,8 @@ impl Outside {
     #[must_use]
     pub fn beside(&self, change: impl FnOnce(String) -> String) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
-        let free = std::net::TcpListener::bind(ANY).and_then(|listener| listener.local_addr());
-        let listen = free.expect("a port is free");
+        let port = kept(ANY).expect("a port is free");
+        let listen = port.local_addr().expect("a socket that is bound has an address");
         let toml = std::fs::read_to_string(&self.config).expect("it was written");
         let toml = change(toml.replace(&self.listen.to_string(), &listen.to_string()));
         let config = folder.path().join("bots.toml");
@@ -193,6 +202,7 @@ impl Outside {
             playground: self.playground.clone(),
             room: self.room,
             listen,
+            _port: port,
             bots: self.bots.clone(),
             config,
             host: None,
@@ -348,6 +358,25 @@ impl Outside {
         self.folder.disable_cleanup(true);
     }
 
+    /// Saves bots.toml with this in it, as careful editors do.
+    pub fn save(&self, toml: &str) {
+        let beside = self.config.with_extension("new");
+        std::fs::write(&beside, toml).expect("the folder is writable");
+        std::fs::rename(beside, &self.config).expect("the folder is writable");
+    }
+
+    /// Waits until the host has loaded the plugins of all bots; answers whether it does. (Its log tells nobody: it is looked
+    /// at.)
+    pub(crate) async fn loads(&self) -> bool {
+        let loaded = async {
+            let mut looks = tokio::time::interval(LOOK);
+            while !self.has_loaded() {
+                looks.tick().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, loaded).await.is_ok()
+    }
+
     /// Whether the host has loaded the plugins of all bots since its start.
     pub fn has_loaded(&self) -> bool {
         self.loaded.load(Ordering::Relaxed) >= self.bots.len()
@@ -358,10 +387,20 @@ impl Outside {
         self.bots[&BotName::from(bot)].user
     }
 
-    /// What was not answered as it should be.
+    /// What was not answered as it should be. It may be asked for again: a store that was away may refuse once more.
     pub async fn failures(&self) -> Vec<Failure> {
-        let listed = self.hearth(&["events", "failed", "--json", "--limit", "1000"]).await;
-        serde_json::from_str(&listed).expect("it is JSON")
+        let listed = async {
+            loop {
+                let arguments = ["events", "failed", "--json", "--limit", "1000"];
+                let output = self.run_by(&[], &arguments, Stdio::null()).await;
+                if output.status.success() {
+                    return output.stdout;
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        let listed = tokio::time::timeout(PATIENCE, listed).await.expect("what failed can be listed");
+        serde_json::from_slice(&listed).expect("it is JSON")
     }
 
     /// The host's process.
@@ -482,19 +521,28 @@ impl Outside {
     /// Waits for an answer with these words.
     pub async fn hear(&self, words: &str) {
         let you = self.playground.you();
-        let heard = self
-            .playground
-            .wait_for(self.room, |message| message.author != you && message.plain.contains(words), PATIENCE)
-            .await;
+        let says = |message: &Message| {
+            message.author != you && !is_underway(message) && message.plain.contains(words)
+        };
+        let heard = self.playground.wait_for(self.room, says, PATIENCE).await;
         assert!(heard.is_some(), "nobody said {words:?}");
     }
 
-    /// What was answered so far.
+    /// What was answered so far, without what only stands for an answer: on a slow machine any turn may be announced.
     pub fn answers(&self) -> Vec<String> {
         let you = self.playground.you();
         let messages = self.playground.messages(self.room).into_iter();
-        messages.filter(|message| message.author != you).map(|message| message.plain).collect()
+        let answers = messages.filter(|message| message.author != you && !is_underway(message));
+        answers.map(|message| message.plain).collect()
     }
+}
+
+/// A socket that keeps a port and does not listen: nobody else is given it, and whoever names it can listen there.
+fn kept(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
 }
 
 /// Whether a process was ended by this signal.

@@ -90,6 +90,8 @@ impl World {
     }
 
     async fn set(toml: &str, options: Options, for_authors: bool) -> Self {
+        // A host on a busy machine may keep a webhook waiting for longer than a real Campfire would.
+        let options = Options { webhook_read_timeout: PATIENCE, ..options };
         let folder = TempDir::new().expect("a temporary folder");
         let plugins = binary::repository().join("plugins/dist");
         let host = format!(
@@ -125,7 +127,7 @@ impl World {
 
     /// Starts the host again, at the address it had.
     pub async fn start(&mut self) {
-        let listener = bound_again(self.address).await;
+        let listener = once_free(|| TcpListener::bind(self.address)).await;
         self.start_on(listener).await;
     }
 
@@ -171,7 +173,7 @@ impl World {
 
     /// Campfire is back.
     pub async fn campfire_returns(&mut self) {
-        let listener = bound_again(self.campfire).await;
+        let listener = once_free(|| TcpListener::bind(self.campfire)).await;
         self.page = Some(Page::open(listener, &self.playground).expect("it is served"));
     }
 
@@ -192,6 +194,17 @@ impl World {
         let said = self.playground.say(author, room, text).expect("it can be said");
         let delivery = self.playground.wait_for_delivery(|delivery| delivery.message == said, PATIENCE).await;
         assert_eq!(delivery.expect("it is delivered").status, Some(204));
+    }
+
+    /// Says something and waits until its turn has begun; its agent may not run yet. Where there are boosts.
+    pub async fn begin(&self, room: RoomId, text: &str) {
+        let said = self.playground.say(self.playground.you(), room, text).expect("it can be said");
+        let seen = self.playground.wait_for(
+            room,
+            |message| message.id == said && !message.boosts.is_empty(),
+            PATIENCE,
+        );
+        assert!(seen.await.is_some(), "nobody saw {text:?}");
     }
 
     /// The host's lanes.
@@ -308,12 +321,15 @@ impl World {
     }
 }
 
-/// A listener at an address that was closed. A process that was started meanwhile has it open for as long as it is not yet the
+/// A socket at an address that was closed. A process that was started meanwhile has it open for as long as it is not yet the
 /// program it is to be.
-async fn bound_again(address: SocketAddr) -> TcpListener {
+pub(crate) async fn once_free<T, Binding>(bind: impl Fn() -> Binding) -> T
+where
+    Binding: Future<Output = io::Result<T>>,
+{
     let deadline = Instant::now() + PATIENCE;
     loop {
-        match TcpListener::bind(address).await {
+        match bind().await {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline => {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
