@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
-use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, process::Stdio};
+use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf, process::Stdio, time::Duration};
 
 use hearth::playground::{Fault, Features, Options};
 use hearth_tests::{
@@ -169,7 +169,14 @@ async fn a_host_is_ready_once_its_plugins_are_loaded_and_until_it_is_about_to_en
     };
     assert_eq!(readiness(r#""ready":true"#).await, 200);
     assert_eq!(get(admin, "/healthz").await, (200, json!({ "alive": true }).to_string()));
-    world.say(world.room("patient"), "demo:slow=2000 wait").await;
+    // It outlasts the grace, which is ten seconds: for so long the host is about to end.
+    world.say(world.room("patient"), "demo:slow=600000 wait").await;
+    let begun = async {
+        while !world.lanes().running().contains_key(&world.lane("patient")) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, begun).await.unwrap();
     let (status, ()) = tokio::join!(readiness("the host is about to end"), world.stop());
     assert_eq!(status, 503);
     assert!(reqwest::get(format!("http://{admin}/healthz")).await.is_err(), "it ended");
