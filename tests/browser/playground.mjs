@@ -178,7 +178,7 @@ const scenes = {
     const page = await open();
     await isOpen(page);
     await go(page, "assistant");
-    await say(page, "demo:slow=3000 take your time");
+    await say(page, "demo:slow=12000 take your time");
     await message(page, "Working on it").waitFor();
     const id = await message(page, "Working on it").getAttribute("data-id");
     await page.waitForFunction((id) => !document.querySelector(`[data-id="${id}"]`).textContent.includes("Working on it"), id);

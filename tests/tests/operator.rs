@@ -105,7 +105,7 @@ async fn a_conversation_is_listed_and_forgotten() {
 
     // One that is in use is forgotten after the turn.
     outside.start().await;
-    outside.ask("demo:slow=1500 patience").await;
+    outside.ask("demo:slow=10000 patience").await;
     let forgotten = json(&outside, &["sessions", "forget", "assistant"]).await;
     assert_eq!(forgotten, json!({ "now": 0, "after-turn": 1 }));
     outside.hear("patience").await;
@@ -115,9 +115,10 @@ async fn a_conversation_is_listed_and_forgotten() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_campfire_refused_is_listed_and_posted_after_all() {
-    let outside = Outside::new("").await;
-    outside.ask("demo:slow=1500 patience").await;
+    // What announces an answer would meet the fault.
+    let outside = Outside::with_bot("progress-after = \"0s\"").await;
     outside.playground.inject(Fault::Redirect, 1);
+    outside.say("patience").await;
     let failed = failed(&outside).await;
     assert_eq!((&failed[0]["outcome"], &failed[0]["failed"]), (&json!("not-posted"), &json!(1)));
     let listed = outside.hearth(&["events", "failed"]).await;
@@ -165,12 +166,7 @@ async fn what_may_be_in_the_room_is_posted_again_only_if_that_is_asked_for() {
     assert!(said.contains("may be in the room") && said.contains("--anyway"), "{said}");
     assert_eq!(outside.answers().len(), 1);
     outside.hearth(&["events", "retry", event, "--anyway"]).await;
-    let twice = async {
-        while outside.answers().len() < 2 {
-            outside.playground.changes().next().await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, twice).await.unwrap();
+    outside.answered(2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
