@@ -22,8 +22,9 @@ const scenes = {
 
     // Pause and resume; the button keeps the focus over the redraw.
     await card(page, "echo").getByRole("button", { name: "Pause echo" }).press("Enter");
-    await card(page, "echo").getByText("paused", { exact: true }).waitFor();
+    // What was done is told for some seconds only.
     await page.getByRole("status").getByText("echo is paused").waitFor();
+    await card(page, "echo").getByText("paused", { exact: true }).waitFor();
     const resume = card(page, "echo").getByRole("button", { name: "Resume echo" });
     assert.ok(await resume.evaluate((button) => button === document.activeElement));
     await resume.press("Enter");

@@ -341,8 +341,7 @@ const scenes = {
     await message(page, "pong").waitFor();
 
     const save = (answer) => writeFile(join(stage.more.sources, "lib.rs"), stage.more.source.replace(`"pong"`, answer));
-    await save("no_such_word");
-    await told.getByText("my-bot: building…").waitFor(builds);
+    await Promise.all([told.getByText("my-bot: building…").waitFor(builds), save("no_such_word")]);
     await told.getByText("my-bot can't be built").waitFor(builds);
     assert.match(await told.getByLabel("my-bot can't be built", { exact: true }).innerText(), /error\[E0425\][^]*no_such_word/);
     await judge(page, "with what the compiler says");

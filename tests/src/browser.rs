@@ -8,7 +8,7 @@ use tokio::process::Command;
 use crate::binary;
 
 /// How long a scene may take, builds included. Long, since browsers start slowly on a busy machine; no test waits for it.
-const SCENE: Duration = Duration::from_mins(10);
+const SCENE: Duration = Duration::from_mins(20);
 
 /// Where pictures of the pages go, to be looked at; they stay after the test.
 fn pictures() -> PathBuf {

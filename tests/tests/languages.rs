@@ -8,7 +8,11 @@ use hearth::{
     id::Timestamp,
     plugin::{CallError, Decision, Generation, Loader, Part},
 };
-use hearth_tests::{binary, log, workbench::Workbench, world::World};
+use hearth_tests::{
+    binary, log,
+    workbench::Workbench,
+    world::{PATIENCE, World},
+};
 use tokio::sync::OnceCell;
 
 const RECEIVED_AT: i64 = 1_700_000_000_123;
@@ -45,6 +49,11 @@ async fn bots_in_javascript_and_python_answer_beside_each_other() {
         binary::guest("workdays").display()
     ))
     .await;
+    for bot in ["units", "workdays"] {
+        // Each brings a whole interpreter, and that takes its time to compile.
+        let loaded = world.roster().wait_for(bot, |seat| seat.generation.is_some());
+        tokio::time::timeout(PATIENCE * 5, loaded).await.unwrap();
+    }
 
     let units = world.room("units");
     assert_eq!(world.ask(units, "5 miles in km").await.plain, "5 mi = 8.04672 km");
