@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
-use hearth::playground::{Effect, Features, Options};
+use hearth::{
+    id::LaneKey,
+    playground::{Effect, Features, Options},
+};
 use hearth_tests::world::{PATIENCE, World, demo_agent, is_underway};
 
 const BOTS: &str = "[bots.echo]\nplugin = \"echo\"\n[bots.assistant]\nplugin = \"assistant\"\n";
@@ -166,5 +169,7 @@ async fn a_bot_that_may_run_one_turn_leaves_the_other_places_to_others() {
     world.say(shared, "@assistant are you there?").await;
     let answer = world.ask(world.room("echo"), "still here").await;
     assert_eq!(answer.plain, "still here");
+    let waiting = LaneKey { room: shared, ..world.lane("assistant") };
+    assert!(!world.lanes().running().contains_key(&waiting), "the one turn is taken");
     assert_eq!(world.answers(shared), Vec::<String>::new(), "the one turn is taken");
 }
