@@ -43,9 +43,10 @@ use crate::{
 type Bare = Response<Empty<Bytes>>;
 
 /// How long a client may take to send its request's body.
-const BODY_PATIENCE: Duration = Duration::from_secs(5);
-/// How long the store may take. Longer than it ever needs, and short of Campfire's seven seconds.
-const STORE_PATIENCE: Duration = Duration::from_secs(1);
+const BODY_PATIENCE: Duration = Duration::from_secs(4);
+/// How long the store may take: with the body, short of Campfire's seven seconds. A disk that is busy with something else stops
+/// for a second.
+const STORE_PATIENCE: Duration = Duration::from_secs(2);
 /// Connections at once. More wait in the socket's backlog.
 const CONNECTIONS: usize = 1024;
 
