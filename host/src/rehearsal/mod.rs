@@ -9,6 +9,7 @@
 
 mod check;
 mod diff;
+mod recorded;
 pub mod replay;
 mod scene;
 
@@ -77,19 +78,29 @@ pub fn bot(component: &Path, case: &Case) -> Result<Arc<Bot>, String> {
 
 /// What a call of a plugin reaches here.
 fn reach(kept: &Arc<Scratch>, world: Arc<dyn World>, cause: &Cause, tracer: &Tracer) -> Reach {
-    let (room, trigger, received_at) = match cause {
-        Cause::Message(event) => (event.room.id, Some(event.message.id), event.received_at),
-        Cause::Timer(timer) => (timer.room.id, None, timer.received_at),
-        Cause::Occurrence(occurrence) => (occurrence.room.id, None, occurrence.received_at),
+    let (room, trigger) = match cause {
+        Cause::Message(event) => (event.room.id, Some(event.message.id)),
+        Cause::Timer(timer) => (timer.room.id, None),
+        Cause::Occurrence(occurrence) => (occurrence.room.id, None),
     };
     Reach {
         services: Arc::new(Services::apart(Arc::clone(kept) as _, world)),
         room: RoomId(room),
         target: None,
         trigger: trigger.map(MessageId),
-        received_at: Timestamp(received_at.cast_signed()),
+        received_at: received_at(cause),
         tracer: Some(tracer.clone()),
     }
+}
+
+/// When the host took it in.
+fn received_at(cause: &Cause) -> Timestamp {
+    let received_at = match cause {
+        Cause::Message(event) => event.received_at,
+        Cause::Timer(timer) => timer.received_at,
+        Cause::Occurrence(occurrence) => occurrence.received_at,
+    };
+    Timestamp(received_at.cast_signed())
 }
 
 /// The JSON of a piece; null if there was no room for it.
