@@ -6,8 +6,8 @@
 //!
 //! The way of the text: `read` parses it and takes out what does not fit the types in `raw` (`shape` finds unknown keys by
 //! the JSON Schema of these types), `check` and `bot` turn what is left into the types below, `secret` fetches what is not
-//! in the file itself, and every step tells `problem` about each `mistake`. A file that is no TOML in one line is still
-//! checked in the others, but nothing is called missing then.
+//! in the file itself, and every step tells `problem` about each `mistake`, which has a `remedy`. A file that is no TOML in
+//! one line is still checked in the others, but nothing is called missing then.
 
 mod bot;
 pub mod cases;
@@ -20,6 +20,7 @@ mod place;
 mod problem;
 mod raw;
 mod read;
+mod remedy;
 mod same;
 mod secret;
 mod shape;
