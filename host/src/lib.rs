@@ -1,7 +1,7 @@
 //! Hearth: a runtime for the bots of a Campfire.
 //!
 //! The floors, from the top; a module imports only from those below it:
-//! `cli` → `stage` → `serve` → `admin` → `webhook` · `missed` · `alarm` · `operator` · `playground` → `cluster` → `reload` · `toolchain` →
+//! `cli` → `stage` → `serve` → `admin` → `webhook` · `missed` · `alarm` · `upkeep` · `operator` · `playground` → `cluster` → `reload` · `toolchain` →
 //! `lane` → `turn` → `rehearsal` · `telemetry` → `agent` · `plugin` · `campfire` → `store` · `egress` → `config` · `gate` → `id` · `address` · `causes` ·
 //! `activation` · `connections` · `progress` · `tenure` · `window`.
 
@@ -34,5 +34,6 @@ pub mod telemetry;
 pub mod tenure;
 pub mod toolchain;
 pub mod turn;
+mod upkeep;
 pub mod webhook;
 mod window;

@@ -12,7 +12,6 @@ use std::{
     time::Duration,
 };
 
-use axum::Router;
 use tokio::{
     net::TcpListener,
     sync::{Notify, mpsc},
@@ -35,20 +34,17 @@ use crate::{
     playground::Playground,
     plugin::{LoadError, Loader, Roster, Seat},
     reload::{Reload, Reloader, Source},
-    store::{Horizon, RedisStore, SqliteStore, Store, StoreError, Swept},
+    store::{RedisStore, SqliteStore, Store, StoreError},
     telemetry::{Telemetry, TelemetryError},
     turn::Turns,
+    upkeep,
     webhook::{self, Door},
 };
 
-/// How often old rows are removed, and how soon it is tried again if that failed: on a full disk it helps.
-const SWEEPS: Duration = Duration::from_hours(1);
-const SWEEP_PAUSE: Duration = Duration::from_mins(1);
 /// The folder of compiled plugins, in the data folder.
 pub(crate) const COMPILED: &str = "compiled";
 /// How long another process may have the store at the start: a host that is about to end, or an operator's command.
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
-
 /// How long the first turns wait for what was missed before the start, which is older than what comes from now on.
 const MISSED_PATIENCE: Duration = Duration::from_secs(5);
 /// How many rooms may be named at once in which a message was not taken.
@@ -258,13 +254,13 @@ impl Hearth {
         let ended = CancellationToken::new();
         let (events, journal) = (host.inbox_retention, host.journal_retention);
         let (store, roster) = (Arc::clone(&self.store), Arc::clone(&self.roster));
-        let sweeper = tokio::spawn(sweep(store, roster, events, journal, ended.clone()));
+        let sweeper = tokio::spawn(upkeep::sweep(store, roster, events, journal, ended.clone()));
         let announcer = tokio::spawn(announcer.run(ended.clone()));
         let api = operator::router(self.operator());
         let admin = admin.map(|admin| tokio::spawn(admin.serve(api.clone(), ended.clone())));
         let page = self.playground.map(|playground| {
             let backstage =
-                show_backstage(playground, api.clone(), self.reloader.clone(), self.client.clone());
+                playground.show_backstage(api.clone(), self.reloader.clone(), self.client.clone());
             tokio::spawn(ended.clone().run_until_cancelled_owned(backstage))
         });
         let operator = self.operator.map(|socket| tokio::spawn(socket.serve(api, ended.clone())));
@@ -294,7 +290,7 @@ impl Hearth {
                 clock: Timestamp::now,
                 takes: alarm::takes_timers,
             };
-            let returned = wake_returned(&self.roster, &*self.store, &self.lanes);
+            let returned = upkeep::wake_returned(&self.roster, &*self.store, &self.lanes);
             tokio::join!(reload.watch(), alarm.run(), missed_read, returned);
             std::future::pending().await
         });
@@ -375,30 +371,6 @@ impl Hearth {
     }
 }
 
-/// Connects the playground's page to the host. Runs until it is dropped.
-async fn show_backstage(playground: Playground, api: Router, reloader: Reloader, client: Client) {
-    /// Takes the connection back.
-    struct Connected(Playground);
-    impl Drop for Connected {
-        fn drop(&mut self) {
-            self.0.disconnect();
-        }
-    }
-
-    let (mut status, mut features) = (reloader.changes(), playground.features());
-    playground.connect(api);
-    let connected = Connected(playground);
-    loop {
-        connected.0.show_status(status.borrow_and_update().clone());
-        tokio::select! {
-            // Its sender lives in `reloader`.
-            _ = status.changed() => {}
-            // As if another Campfire had been put in its place: what was learned of the one before holds no more.
-            _ = features.changed() => client.forget_features(),
-        }
-    }
-}
-
 fn operator_socket(data_dir: &Path) -> Option<Socket> {
     Socket::bind(data_dir)
         .inspect_err(|error| {
@@ -411,22 +383,6 @@ fn operator_socket(data_dir: &Path) -> Option<Socket> {
         .ok()
 }
 
-/// Wakes what waits for bots that are back in bots.toml.
-async fn wake_returned(roster: &Roster, store: &dyn Store, lanes: &Lanes) {
-    let mut changes = roster.changes();
-    // The sender lives in the roster.
-    while changes.changed().await.is_ok() {
-        match store.unfinished_lanes().await {
-            Ok(waiting) => waiting.into_iter().for_each(|lane| lanes.wake_known(lane)),
-            Err(error) => {
-                tracing::warn!(%error, "what waits for bots that are back could not be looked for yet");
-                tokio::time::sleep(STORE_PATIENCE).await;
-                changes.mark_changed();
-            }
-        }
-    }
-}
-
 /// Opens the store. What the setup of a Redis may lose is logged.
 async fn open(location: &StoreLocation) -> Result<Arc<dyn Store>, StoreError> {
     match location {
@@ -437,46 +393,6 @@ async fn open(location: &StoreLocation) -> Result<Arc<dyn Store>, StoreError> {
                 tracing::warn!(store = %location, "{concern}");
             }
             Ok(Arc::new(store))
-        }
-    }
-}
-
-async fn sweep(
-    store: Arc<dyn Store>,
-    roster: Arc<Roster>,
-    events: Duration,
-    journal: Duration,
-    ended: CancellationToken,
-) {
-    loop {
-        let now = Timestamp::now();
-        let mut pause = SWEEPS;
-        let bots: Vec<_> = roster.seats().into_iter().map(|seat| seat.bot.name.clone()).collect();
-        match store.give_up(&bots, now.before(events), now).await {
-            Ok(0) => {}
-            Ok(given_up) => tracing::warn!(
-                given_up,
-                "messages for bots that are gone from bots.toml were kept for `inbox-retention`, and are given up"
-            ),
-            Err(error) => tracing::warn!(%error, "messages for bots that are gone could not be given up"),
-        }
-        let keep = Horizon { events: now.before(events), journal: now.before(journal) };
-        match store.sweep(keep, now).await {
-            Ok(Swept { rows: 0, bytes: 0 }) => {}
-            Ok(Swept { rows, bytes }) => {
-                tracing::debug!(rows, bytes, "old rows were removed");
-                if !ended.is_cancelled() {
-                    continue;
-                }
-            }
-            Err(error) => {
-                tracing::warn!(%error, "old rows could not be removed");
-                pause = SWEEP_PAUSE;
-            }
-        }
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            () = ended.cancelled() => return,
         }
     }
 }

@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use super::{Change, Playground, lock};
 use crate::{
+    campfire::Client,
     id::Timestamp,
-    reload::{BotStatus, ConfigStatus, Status},
+    reload::{BotStatus, ConfigStatus, Reloader, Status},
 };
 
 /// A plugin whose sources were saved, and what came of it.
@@ -62,20 +63,45 @@ pub(super) struct ShownBackstage {
 }
 
 impl Playground {
+    /// Shows what is behind the bots: what runs, as `reloader` has it, and their turns, by the routes of `host`, which are the
+    /// operator's API. `client` is what they reach this Campfire by. Runs until it is dropped.
+    pub async fn show_backstage(self, host: Router, reloader: Reloader, client: Client) {
+        /// Takes the connection back.
+        struct Connected(Playground);
+        impl Drop for Connected {
+            fn drop(&mut self) {
+                self.0.disconnect();
+            }
+        }
+
+        let (mut status, mut features) = (reloader.changes(), self.features());
+        self.connect(host);
+        let connected = Connected(self);
+        loop {
+            connected.0.show_status(status.borrow_and_update().clone());
+            tokio::select! {
+                // Its sender lives in `reloader`.
+                _ = status.changed() => {}
+                // As if another Campfire had been put in its place: what was learned of the one before holds no more.
+                _ = features.changed() => client.forget_features(),
+            }
+        }
+    }
+
     /// Lets the page ask the host that runs the bots, by these routes: the operator's API.
-    pub fn connect(&self, host: Router) {
+    pub(super) fn connect(&self, host: Router) {
         lock(&self.inner.backstage).host = Some(host);
         self.tell(Change::BackstageChanged);
     }
 
     /// The host ends.
-    pub fn disconnect(&self) {
+    pub(super) fn disconnect(&self) {
         lock(&self.inner.backstage).host = None;
         self.tell(Change::BackstageChanged);
     }
 
     /// Shows what runs of the bots, and what was refused.
-    pub fn show_status(&self, status: Status) {
+    fn show_status(&self, status: Status) {
         let mut backstage = lock(&self.inner.backstage);
         if backstage.status != status {
             backstage.status = status;
