@@ -1,24 +1,240 @@
 //! `[bots.<name>]`: each bot checked by itself, then all of them against each other.
 
 use std::{
-    collections::BTreeMap,
-    ops::Range,
+    collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
-use secrecy::{ExposeSecret, SecretString};
+use schemars::JsonSchema;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::{
-    BOT_NAME_LENGTH, Bot, Limits,
-    check::{Checked, Checks, Reported},
+    check::{Checked, Checks, Reported, every},
+    cron::{Cron, RawCron},
+    host::TURNS_IN_FLIGHT,
+    http::{HttpHost, RawHttpHost},
+    limits::{Limits, RawLimits},
+    located::Located,
     mistake::Mistake,
-    raw::{self, Located, RawBot},
-    secret::{FILE_LIMIT, is_bot_key, is_unguessable},
-    units,
+    secret::{FILE_LIMIT, Seen, is_bot_key, is_unguessable},
+    units::{self, DurationText, FOREVER, HOUR, KIB, SECOND, Size},
 };
 use crate::id::{BotName, RoomId};
+
+/// The longest name, in bytes.
+const NAME_LENGTH: usize = 32;
+/// What the schema says of a name.
+pub(super) const NAME_PATTERN: &str = "^[a-z0-9][a-z0-9-]{0,31}$";
+
+pub(super) const ROOM: RangeInclusive<i64> = 1..=i64::MAX;
+const SPARES: RangeInclusive<i64> = 0..=16;
+const MAX_TURNS: RangeInclusive<i64> = 1..=1000;
+const PROGRESS_AFTER: RangeInclusive<Duration> = Duration::ZERO..=HOUR;
+const ATTACH_OVER: RangeInclusive<u64> = 1..=256 * KIB;
+const SESSION_TTL: RangeInclusive<Duration> = SECOND..=FOREVER;
+
+/// `[bots.<name>]`
+#[derive(Debug, Clone)]
+pub struct Bot {
+    /// The table's name: lower-case letters, digits and dashes, at most 32.
+    pub name: BotName,
+    /// `plugin`: a name looked up in `[host] plugins`, or a path (it has a `/` or ends in `.wasm`). Absolute here.
+    pub plugin: PathBuf,
+    /// `bot-key`: Campfire's `<id>-<token>`. Needed outside the playground.
+    pub bot_key: Option<SecretString>,
+    /// `webhook-secret`: the last segment of the webhook URL, at least 16 characters of `[A-Za-z0-9_-]`.
+    /// Needed outside the playground.
+    pub webhook_secret: Option<SecretString>,
+    /// `campfire-url`: another Campfire than `[campfire] url`. Filled from there if absent.
+    pub campfire_url: Option<Url>,
+    /// `rooms`: where it answers; everywhere if empty.
+    pub rooms: Vec<RoomId>,
+    /// `model`
+    pub model: Option<String>,
+    /// `system-prompt`, or the content of `system-prompt-file`. At most 64 KiB.
+    pub system_prompt: Option<String>,
+    /// `builtin-tools`: the CLI's own tools it may use. None by default.
+    pub builtin_tools: Vec<String>,
+    /// `turns-in-flight`: how many of its turns run at once. As many as the host runs by default; 1 to 1024.
+    pub turns_in_flight: Option<usize>,
+    /// `spares`: how many processes are started ahead for first messages. Default 0, at most 16; none with `builtin-tools`.
+    pub spares: usize,
+    /// `max-turns`: model turns per message. Default 16, 1 to 1000.
+    pub max_turns: u32,
+    /// `budget-usd.turn`: what one message may cost.
+    pub budget_usd_turn: Option<f64>,
+    /// `budget-usd.day`: what may be spent from midnight to midnight UTC. Looked at before a message is asked.
+    pub budget_usd_day: Option<f64>,
+    /// `progress-after`: how long a turn takes before the room sees how far it is. Default 4 s, at most 1 h; none for 0 s.
+    pub progress_after: Option<Duration>,
+    /// `stop-words`: what stops a turn, in lower case. Default "stop".
+    pub stop_words: Vec<String>,
+    /// `attach-over`: how long a code block or a table may be in a message, in bytes. Default: any length; 1 B to 256 KiB.
+    pub attach_over: Option<usize>,
+    /// `session-ttl`: how long a conversation is remembered after its last message. Default 24 h, at least 1 s.
+    pub session_ttl: Duration,
+    /// `grants`: what the plugin may reach. Nothing by default.
+    pub grants: BTreeSet<Grant>,
+    /// `[bots.<name>.http]`: the servers that the plugin may send requests to. None by default.
+    pub http: Arc<[HttpHost]>,
+    /// `[bots.<name>.limits]`
+    pub limits: Limits,
+    /// `[bots.<name>.cron.<timer>]`, by name. At most 100.
+    pub cron: Vec<Cron>,
+    /// `[bots.<name>.settings]`, for the plugin.
+    pub settings: serde_json::Value,
+}
+
+/// What a bot can grant its plugin in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Grant {
+    /// Keys and values that last.
+    Kv,
+    /// The room beyond the answer: its history, further posts, edits, boosts.
+    Campfire,
+    /// Timers.
+    Schedule,
+    /// The time.
+    Clock,
+}
+
+/// One bot.
+#[derive(Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+#[schemars(extend(
+    "required" = ["plugin"],
+    "not" = { "required": ["system-prompt", "system-prompt-file"] },
+))]
+pub(super) struct RawBot {
+    /// A name looked up as `<name>.wasm` in `[host] plugins`, or a path: it has a `/` or ends in `.wasm`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["assistant"]))]
+    plugin: Option<Located<String>>,
+    /// Campfire's key of this bot, `<id>-<token>`: as it is, `${VARIABLE}` or `file:<path>`. Not needed in the
+    /// playground.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["${ASSISTANT_BOT_KEY}", "file:secrets/assistant-bot-key"]))]
+    bot_key: Option<Located<String>>,
+    /// The last part of this bot's webhook URL, 16 or more letters, digits, `-` and `_`: as it is, `${VARIABLE}` or
+    /// `file:<path>`. Not needed in the playground.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["${ASSISTANT_WEBHOOK_SECRET}", "file:secrets/assistant-webhook-secret"]))]
+    webhook_secret: Option<Located<String>>,
+    /// Another Campfire than `[campfire] url`. May contain `${VARIABLE}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["https://campfire.example.com"]))]
+    campfire_url: Option<Located<String>>,
+    /// Ids of the rooms where the bot answers; everywhere if empty.
+    #[schemars(inner(range(min = *ROOM.start())), extend("examples" = [[7]]))]
+    rooms: Vec<Located<i64>>,
+    /// The model the agent is asked for; the agent's own choice if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["sonnet"]))]
+    model: Option<Located<String>>,
+    /// What the agent is told about itself, at most 64KiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["You answer in two sentences."]))]
+    system_prompt: Option<Located<String>>,
+    /// A text file to take the system prompt from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["prompts/assistant.md"]))]
+    system_prompt_file: Option<Located<String>>,
+    /// The agent's own tools that the bot may use. None if empty.
+    #[schemars(extend("examples" = [["WebSearch"]]))]
+    builtin_tools: Vec<Located<String>>,
+    /// How many of this bot's turns run at once, 1 to 1024, of the `turns-in-flight` of [host]; as many as there are if
+    /// absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = *TURNS_IN_FLIGHT.start(), max = *TURNS_IN_FLIGHT.end()), extend("examples" = [4]))]
+    turns_in_flight: Option<Located<i64>>,
+    /// How many processes are started ahead for first messages of this bot's conversations, 0 to 16. They are some of those
+    /// of `[agent.warm]`, and the first to go. Not with `builtin-tools`.
+    #[schemars(range(min = *SPARES.start(), max = *SPARES.end()))]
+    spares: Located<i64>,
+    /// How many model turns one message may take, 1 to 1000.
+    #[schemars(range(min = *MAX_TURNS.start(), max = *MAX_TURNS.end()))]
+    max_turns: Located<i64>,
+    /// What may be spent.
+    budget_usd: RawBudget,
+    /// A turn that takes longer shows in the room how far it is, in one message that its answer then replaces, where the
+    /// Campfire can edit. 0s switches it off.
+    progress_after: Located<DurationText>,
+    /// A message that is nothing but one of these words, in capitals or not, stops what the bot is doing in that room.
+    /// None if empty.
+    #[schemars(extend("examples" = [["stop", "halt"]]))]
+    stop_words: Vec<Located<String>>,
+    /// A code block or a table in an answer that is longer becomes a file, 1B to 256KiB. Never if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Size", extend("examples" = ["8KiB"]))]
+    attach_over: Option<Located<Size>>,
+    /// How long a conversation is remembered after its last message.
+    session_ttl: Located<DurationText>,
+    /// What the plugin may reach, of what it asks for. Nothing if empty; `http` is granted host by host.
+    #[schemars(extend("examples" = [["kv", "clock"]]))]
+    grants: Vec<Grant>,
+    /// One table per server that the plugin may send requests to: `[bots.<name>.http."<host>"]`, or `"<host>:<port>"` for
+    /// that port alone. None if empty.
+    http: BTreeMap<Located<String>, RawHttpHost>,
+    /// What one call of the plugin may use.
+    limits: RawLimits,
+    /// Times that come again, one table each: `[bots.<name>.cron.<timer>]`. At most 100.
+    #[schemars(extend("maxProperties" = 100, "propertyNames" = { "minLength": 1, "maxLength": 128 }))]
+    cron: BTreeMap<Located<String>, RawCron>,
+    /// Handed to the plugin; which keys it knows is the plugin's affair.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
+    settings: Option<Located<toml::Table>>,
+}
+
+impl Default for RawBot {
+    fn default() -> Self {
+        Self {
+            plugin: None,
+            bot_key: None,
+            webhook_secret: None,
+            campfire_url: None,
+            rooms: Vec::new(),
+            model: None,
+            system_prompt: None,
+            system_prompt_file: None,
+            builtin_tools: Vec::new(),
+            turns_in_flight: None,
+            spares: 0.into(),
+            max_turns: 16.into(),
+            budget_usd: RawBudget::default(),
+            progress_after: "4s".into(),
+            stop_words: vec!["stop".into()],
+            attach_over: None,
+            session_ttl: "24h".into(),
+            grants: Vec::new(),
+            http: BTreeMap::new(),
+            limits: RawLimits::default(),
+            cron: BTreeMap::new(),
+            settings: None,
+        }
+    }
+}
+
+/// What a bot may spend, in US dollars.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+struct RawBudget {
+    /// What one message may cost. No limit if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("exclusiveMinimum" = 0, "examples" = [0.5]))]
+    turn: Option<Located<f64>>,
+    /// What all messages of a day may cost, from midnight to midnight UTC. No message begins once that is spent; one that
+    /// runs may go past it. No limit if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("exclusiveMinimum" = 0, "examples" = [10.0]))]
+    day: Option<Located<f64>>,
+}
 
 /// What every bot's table leans on.
 pub(super) struct Shared<'a> {
@@ -28,9 +244,7 @@ pub(super) struct Shared<'a> {
     pub(super) plugins: Checked<&'a Path>,
 }
 
-/// Secrets seen so far: whose, and where.
-#[derive(Default)]
-struct Seen(BTreeMap<String, (String, Range<usize>)>);
+// === the checks ===
 
 impl Checks<'_> {
     /// Every bot that could be made; the findings have what is wrong with these and the others.
@@ -67,57 +281,40 @@ impl Checks<'_> {
     ) -> Checked<Bot> {
         let bot_name = self.bot_name(name);
         let plugin = self.plugin(name, raw.plugin.as_ref(), shared.plugins);
-        let bot_key = raw
-            .bot_key
-            .as_ref()
-            .map(|text| {
-                let key = self.secret("bot-key", text, is_bot_key, Mistake::BotKey)?;
-                self.unique("bot-key", name, text.span(), &key, bot_keys).map(|()| key)
-            })
-            .transpose();
-        let webhook_secret = raw
-            .webhook_secret
-            .as_ref()
-            .map(|text| {
-                let secret = self.secret(
-                    "webhook-secret",
-                    text,
-                    is_unguessable,
-                    Mistake::Guessable { key: "webhook-secret" },
-                )?;
-                self.unique("webhook-secret", name, text.span(), &secret, webhook_secrets).map(|()| secret)
-            })
-            .transpose();
+        let bot_key =
+            self.own_secret("bot-key", name, raw.bot_key.as_ref(), is_bot_key, Mistake::BotKey, bot_keys);
+        let webhook_secret = self.own_secret(
+            "webhook-secret",
+            name,
+            raw.webhook_secret.as_ref(),
+            is_unguessable,
+            Mistake::Guessable { key: "webhook-secret" },
+            webhook_secrets,
+        );
         let campfire_url =
             raw.campfire_url.as_ref().map(|url| self.base_url("campfire-url", url)).transpose();
-        let rooms: Vec<_> =
-            raw.rooms.iter().map(|room| self.number("rooms", room, raw::ROOM).map(RoomId)).collect();
+        let rooms = every(raw.rooms.iter().map(|room| self.number("rooms", room, ROOM).map(RoomId)));
         let model = raw.model.as_ref().map(|model| self.filled("model", model)).transpose();
         let system_prompt = self.system_prompt(name, raw);
-        let builtin_tools: Vec<_> =
-            raw.builtin_tools.iter().map(|tool| self.filled("builtin-tools", tool)).collect();
+        let builtin_tools = every(raw.builtin_tools.iter().map(|tool| self.filled("builtin-tools", tool)));
         let turns_in_flight = raw
             .turns_in_flight
             .as_ref()
-            .map(|turns| self.number("turns-in-flight", turns, raw::TURNS_IN_FLIGHT))
+            .map(|turns| self.number("turns-in-flight", turns, TURNS_IN_FLIGHT))
             .transpose();
         let spares = self.spares(name, raw);
-        let max_turns = self.number("max-turns", &raw.max_turns, raw::MAX_TURNS);
+        let max_turns = self.number("max-turns", &raw.max_turns, MAX_TURNS);
         let budget_usd_turn =
             raw.budget_usd.turn.as_ref().map(|budget| self.budget("budget-usd.turn", budget)).transpose();
         let budget_usd_day =
             raw.budget_usd.day.as_ref().map(|budget| self.budget("budget-usd.day", budget)).transpose();
-        let progress_after = self.duration("progress-after", &raw.progress_after, raw::PROGRESS_AFTER);
-        let stop_words: Vec<_> = raw.stop_words.iter().map(|word| self.filled("stop-words", word)).collect();
+        let progress_after = self.duration("progress-after", &raw.progress_after, PROGRESS_AFTER);
+        let stop_words = raw.stop_words.iter().map(|word| self.filled("stop-words", word));
+        let stop_words = every(stop_words.map(|word| word.map(|word| word.trim().to_lowercase())));
         let attach_over =
-            raw.attach_over.as_ref().map(|size| self.size("attach-over", size, raw::ATTACH_OVER)).transpose();
-        let session_ttl = self.duration("session-ttl", &raw.session_ttl, raw::SESSION_TTL);
-        let memory = self.size("memory", &raw.limits.memory, raw::MEMORY);
-        let tables = self.number("tables", &raw.limits.tables, raw::TABLES);
-        let compute = self.duration("compute", &raw.limits.compute, raw::COMPUTE);
-        let call_time = self.duration("call-time", &raw.limits.call_time, raw::CALL_TIME);
-        let host_calls = self.number("host-calls", &raw.limits.host_calls, raw::HOST_CALLS);
-        let log_lines = self.number("log-lines", &raw.limits.log_lines, raw::LOG_LINES);
+            raw.attach_over.as_ref().map(|size| self.size("attach-over", size, ATTACH_OVER)).transpose();
+        let session_ttl = self.duration("session-ttl", &raw.session_ttl, SESSION_TTL);
+        let limits = self.limits(&raw.limits);
         let http = self.http(name, &raw.http);
         let cron = self.crons(name.get(), &raw.cron, &raw.rooms);
         let settings = self.settings(raw.settings.as_ref());
@@ -127,32 +324,22 @@ impl Checks<'_> {
             bot_key: bot_key?,
             webhook_secret: webhook_secret?,
             campfire_url: campfire_url?.or_else(|| shared.campfire_url.cloned()),
-            rooms: rooms.into_iter().collect::<Result<_, _>>()?,
+            rooms: rooms?,
             model: model?,
             system_prompt: system_prompt?,
-            builtin_tools: builtin_tools.into_iter().collect::<Result<_, _>>()?,
+            builtin_tools: builtin_tools?,
             turns_in_flight: turns_in_flight?,
             spares: spares?,
             max_turns: max_turns?,
             budget_usd_turn: budget_usd_turn?,
             budget_usd_day: budget_usd_day?,
             progress_after: Some(progress_after?).filter(|after| !after.is_zero()),
-            stop_words: stop_words
-                .into_iter()
-                .map(|word| word.map(|word| word.trim().to_lowercase()))
-                .collect::<Result<_, _>>()?,
+            stop_words: stop_words?,
             attach_over: attach_over?,
             session_ttl: session_ttl?,
             grants: raw.grants.iter().copied().collect(),
             http: http?,
-            limits: Limits {
-                memory: memory?,
-                tables: tables?,
-                compute: compute?,
-                call_time: call_time?,
-                host_calls: host_calls?,
-                log_lines: log_lines?,
-            },
+            limits: limits?,
             cron: cron?,
             settings: settings?,
         })
@@ -160,7 +347,7 @@ impl Checks<'_> {
 
     fn bot_name(&mut self, name: &Located<String>) -> Checked<BotName> {
         let text = name.get();
-        let fits = text.len() <= BOT_NAME_LENGTH
+        let fits = text.len() <= NAME_LENGTH
             && text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
             && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
         if !fits {
@@ -188,40 +375,6 @@ impl Checks<'_> {
         Ok(plugins?.join(plugin + ".wasm"))
     }
 
-    /// A text, its source read, that must be of a form.
-    pub(super) fn secret(
-        &mut self,
-        key: &'static str,
-        raw: &Located<String>,
-        fits: fn(&str) -> bool,
-        otherwise: Mistake,
-    ) -> Checked<SecretString> {
-        let secret = self.surroundings.secret(key, raw.get());
-        let secret = self.all(raw.span(), secret)?;
-        if !fits(secret.expose_secret()) {
-            self.findings.add(raw.span(), otherwise);
-            return Err(Reported);
-        }
-        Ok(secret)
-    }
-
-    fn unique(
-        &mut self,
-        key: &'static str,
-        bot: &Located<String>,
-        span: Range<usize>,
-        secret: &SecretString,
-        Seen(seen): &mut Seen,
-    ) -> Checked<()> {
-        if let Some((other, earlier)) = seen.get(secret.expose_secret()) {
-            let mistake = Mistake::Shared { key, bot: bot.get().clone(), other: other.clone() };
-            self.findings.add_again(span, Some(earlier.clone()), mistake);
-            return Err(Reported);
-        }
-        seen.insert(secret.expose_secret().to_owned(), (bot.get().clone(), span));
-        Ok(())
-    }
-
     fn system_prompt(&mut self, bot: &Located<String>, raw: &RawBot) -> Checked<Option<String>> {
         match (&raw.system_prompt, &raw.system_prompt_file) {
             (None, None) => Ok(None),
@@ -236,26 +389,22 @@ impl Checks<'_> {
                 Err(Reported)
             }
             (Some(prompt), None) => self.filled("system-prompt", prompt).map(Some),
-            (None, Some(file)) => self.prompt_file("system-prompt-file", file).map(Some),
+            (None, Some(file)) => {
+                let path = self.filled("system-prompt-file", file)?;
+                let text = self.surroundings.file("system-prompt-file", &path);
+                self.all(file.span(), text.map_err(|mistake| vec![mistake])).map(Some)
+            }
         }
     }
 
     /// With tools of the CLI's own, each room has a folder that its processes are started in.
     fn spares(&mut self, bot: &Located<String>, raw: &RawBot) -> Checked<usize> {
-        let spares = self.number("spares", &raw.spares, raw::SPARES)?;
+        let spares = self.number("spares", &raw.spares, SPARES)?;
         if spares > 0 && !raw.builtin_tools.is_empty() {
             self.findings.add(raw.spares.span(), Mistake::SparesWithTools { bot: bot.get().clone() });
             return Err(Reported);
         }
         Ok(spares)
-    }
-
-    fn prompt_file(&mut self, key: &'static str, file: &Located<String>) -> Checked<String> {
-        let path = self.filled(key, file)?;
-        self.surroundings.file(key, &path).map_err(|mistake| {
-            self.findings.add(file.span(), mistake);
-            Reported
-        })
     }
 
     fn budget(&mut self, key: &'static str, raw: &Located<f64>) -> Checked<f64> {
@@ -265,43 +414,5 @@ impl Checks<'_> {
             self.findings.add(raw.span(), Mistake::Budget { key });
         }
         fits.then_some(dollars).ok_or(Reported)
-    }
-
-    fn settings(&mut self, raw: Option<&Located<toml::Table>>) -> Checked<serde_json::Value> {
-        let Some(raw) = raw else { return Ok(serde_json::Value::Object(serde_json::Map::new())) };
-        let mut infinite = Vec::new();
-        let settings = json_table(raw.get(), "settings", &mut infinite);
-        for key in &infinite {
-            self.findings.add(raw.span(), Mistake::NotFinite { key: key.clone() });
-        }
-        infinite.is_empty().then_some(settings).ok_or(Reported)
-    }
-}
-
-fn json_table(table: &toml::Table, path: &str, infinite: &mut Vec<String>) -> serde_json::Value {
-    let entries =
-        table.iter().map(|(key, value)| (key.clone(), json(value, &format!("{path}.{key}"), infinite)));
-    serde_json::Value::Object(entries.collect())
-}
-
-/// The same in JSON. Dates become texts; numbers that JSON does not have are noted.
-fn json(value: &toml::Value, path: &str, infinite: &mut Vec<String>) -> serde_json::Value {
-    match value {
-        toml::Value::String(text) => text.clone().into(),
-        toml::Value::Integer(number) => (*number).into(),
-        toml::Value::Boolean(truth) => (*truth).into(),
-        toml::Value::Datetime(date) => date.to_string().into(),
-        toml::Value::Array(array) => {
-            let items = array.iter().enumerate();
-            items.map(|(index, item)| json(item, &format!("{path}[{index}]"), infinite)).collect()
-        }
-        toml::Value::Table(table) => json_table(table, path, infinite),
-        toml::Value::Float(number) => serde_json::Number::from_f64(*number).map_or_else(
-            || {
-                infinite.push(path.to_owned());
-                serde_json::Value::Null
-            },
-            serde_json::Value::Number,
-        ),
     }
 }

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Mistake, Problems, raw::Located, read, shape, text};
+use super::{Mistake, Problems, located::Located, read, shape, text};
 
 static SCHEMA: LazyLock<Value> = LazyLock::new(shape::schema_of::<RawCases>);
 

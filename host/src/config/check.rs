@@ -1,10 +1,9 @@
-//! From what the file says to what the host works with: bounds, units, paths and addresses are checked here.
+//! From one value of the file to one that the host works with: bounds, units, paths and addresses are checked here.
 //!
 //! A check that fails tells the findings; a table is put together from what its checks yield only after all of them ran.
 
 use std::{
     net::SocketAddr,
-    num::NonZero,
     ops::{Range, RangeInclusive},
     path::PathBuf,
     time::Duration,
@@ -13,21 +12,15 @@ use std::{
 use url::Url;
 
 use super::{
-    Admin, Agent, Campfire, Deadlines, Host, Sandbox, Warm,
+    located::Located,
     mistake::Mistake,
     problem::Findings,
-    raw::{
-        self, Command, DurationText, Located, RawAgent, RawCampfire, RawDeadlines, RawHost, RawWarm,
-        SandboxKind, Size,
-    },
-    secret::{Surroundings, is_unguessable, is_variable_name},
-    units,
+    secret::Surroundings,
+    units::{self, DAY, DurationText, Size},
 };
 
-/// The agent that is part of this program.
-const DEMO_AGENT: &str = "demo-agent";
-/// What `admin` is where there is to be none.
-const OFF: &str = "off";
+/// How long one step of anything may take.
+pub(super) const STEP: RangeInclusive<Duration> = Duration::from_millis(1)..=DAY;
 
 /// What a check yields.
 pub(super) type Checked<T> = Result<T, Reported>;
@@ -43,182 +36,7 @@ pub(super) struct Checks<'a> {
 }
 
 impl Checks<'_> {
-    pub(super) fn host(&mut self, raw: &RawHost) -> Checked<Host> {
-        let listen = self.address("listen", &raw.listen);
-        let public_url = match &raw.public_url {
-            Some(url) => self.base_url("public-url", url),
-            None => listen.and_then(|listen| Url::parse(&format!("http://{listen}")).map_err(|_| Reported)),
-        };
-        let admin = self.admin(raw);
-        let data_dir = self.path("data-dir", &raw.data_dir);
-        let plugins = self.path("plugins", &raw.plugins);
-        let turns_in_flight = self.number("turns-in-flight", &raw.turns_in_flight, raw::TURNS_IN_FLIGHT);
-        let queue_limit = self.number("queue-limit", &raw.queue_limit, raw::QUEUE_LIMIT);
-        let bot_hops = self.number("bot-hops", &raw.bot_hops, raw::BOT_HOPS);
-        let max_body = self.size("max-body", &raw.max_body, raw::MAX_BODY);
-        let shutdown_grace = self.duration("shutdown-grace", &raw.shutdown_grace, raw::SHUTDOWN_GRACE);
-        let inbox_retention = self.duration("inbox-retention", &raw.inbox_retention, raw::RETENTION);
-        let journal_retention = self.duration("journal-retention", &raw.journal_retention, raw::RETENTION);
-        Ok(Host {
-            listen: listen?,
-            public_url: public_url?,
-            admin: admin?,
-            data_dir: data_dir?,
-            plugins: plugins?,
-            turns_in_flight: turns_in_flight?,
-            queue_limit: queue_limit?,
-            bot_hops: bot_hops?,
-            max_body: max_body?,
-            shutdown_grace: shutdown_grace?,
-            inbox_retention: inbox_retention?,
-            journal_retention: journal_retention?,
-        })
-    }
-
-    fn admin(&mut self, raw: &RawHost) -> Checked<Option<Admin>> {
-        let token = raw.admin_token.as_ref().map(|text| {
-            let wrong = Mistake::Guessable { key: "admin-token" };
-            self.secret("admin-token", text, is_unguessable, wrong)
-        });
-        let token = token.transpose();
-        if raw.admin.get() == OFF {
-            return token.map(|_| None);
-        }
-        let listen = self.address("admin", &raw.admin)?;
-        let admin = Admin { listen, token: token? };
-        if admin.token.is_none() && !listen.ip().is_loopback() {
-            self.findings.add(raw.admin.span(), Mistake::AdminWithoutToken);
-            return Err(Reported);
-        }
-        Ok(Some(admin))
-    }
-
-    pub(super) fn campfire(&mut self, raw: &RawCampfire) -> Checked<Campfire> {
-        let url = raw.url.as_ref().map(|url| self.base_url("url", url)).transpose();
-        let timeout = self.duration("timeout", &raw.timeout, raw::STEP);
-        Ok(Campfire { url: url?, timeout: timeout? })
-    }
-
-    pub(super) fn agent(&mut self, raw: &RawAgent) -> Checked<Agent> {
-        let command = self.command(&raw.command);
-        let mut environment = Vec::with_capacity(raw.environment.len());
-        for name in &raw.environment {
-            if is_variable_name(name.get()) {
-                environment.push(name.get().clone());
-            } else {
-                // A value behind a name is often the secret itself.
-                let given = match name.get().split_once('=') {
-                    Some((name, _)) => format!("{name}=…"),
-                    None => name.get().clone(),
-                };
-                self.findings.add(name.span(), Mistake::VariableName { given });
-            }
-        }
-        let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
-        let starts = raw.starts.as_ref().map(|starts| self.number("starts", starts, raw::STARTS)).transpose();
-        let wrapper: Vec<_> = raw.wrapper.iter().map(|word| self.filled("wrapper", word)).collect();
-        let wrapper = wrapper.into_iter().collect::<Checked<Vec<_>>>().map(|mut words| {
-            if let Some(program) = words.first_mut().filter(|program| program.contains('/')) {
-                *program = self.surroundings.folder.join(&*program).to_string_lossy().into_owned();
-            }
-            words
-        });
-        let nice = raw.nice.as_ref().map(|nice| self.number("nice", nice, raw::NICE)).transpose();
-        let sandbox = self.sandbox(raw);
-        let warm = self.warm(&raw.warm);
-        let deadlines = self.deadlines(&raw.deadlines);
-        let command = command?;
-        Ok(Agent {
-            is_demo: command.get(1).is_some_and(|argument| argument == DEMO_AGENT),
-            command,
-            environment,
-            wrapper: wrapper?,
-            nice: nice?,
-            sandbox: sandbox?,
-            starts: starts?.unwrap_or_else(cores),
-            warm: warm?,
-            deadlines: deadlines?,
-        })
-    }
-
-    fn sandbox(&mut self, raw: &RawAgent) -> Checked<Option<Sandbox>> {
-        let paths = |checks: &mut Self, key, raw: &[Located<String>]| {
-            let paths: Vec<_> = raw.iter().map(|path| checks.path(key, path)).collect();
-            paths.into_iter().collect::<Checked<Vec<_>>>()
-        };
-        let read = paths(self, "sandbox-read", &raw.sandbox_read);
-        let write = paths(self, "sandbox-write", &raw.sandbox_write);
-        let sandbox = Sandbox { read: read?, write: write? };
-        match (raw.sandbox, raw.sandbox_read.iter().chain(&raw.sandbox_write).next()) {
-            (SandboxKind::Landlock, _) => Ok(Some(sandbox)),
-            (SandboxKind::Off, None) => Ok(None),
-            // Whoever names these believes that nothing else is within reach.
-            (SandboxKind::Off, Some(path)) => {
-                self.findings.add(path.span(), Mistake::NoSandbox);
-                Err(Reported)
-            }
-        }
-    }
-
-    fn warm(&mut self, raw: &RawWarm) -> Checked<Warm> {
-        let processes = self.number("processes", &raw.processes, raw::WARM_PROCESSES);
-        let memory = self.size("memory", &raw.memory, raw::WARM_MEMORY);
-        let idle = self.duration("idle", &raw.idle, raw::WARM_IDLE);
-        Ok(Warm { processes: processes?, memory: memory?, idle: idle? })
-    }
-
-    fn deadlines(&mut self, raw: &RawDeadlines) -> Checked<Deadlines> {
-        let start = self.duration("start", &raw.start, raw::STEP);
-        let first_event = self.duration("first-event", &raw.first_event, raw::STEP);
-        let silence = self.duration("silence", &raw.silence, raw::STEP);
-        let total = self.duration("total", &raw.total, raw::STEP);
-        let exit = self.duration("exit", &raw.exit, raw::STEP);
-        Ok(Deadlines {
-            start: start?,
-            first_event: first_event?,
-            silence: silence?,
-            total: total?,
-            exit: exit?,
-        })
-    }
-
-    fn command(&mut self, raw: &Located<Command>) -> Checked<Vec<String>> {
-        let (program, arguments) = match raw.get() {
-            Command::Alone(program) => (program.as_str(), [].as_slice()),
-            Command::WithArguments(words) => {
-                words.split_first().map_or(("", [].as_slice()), |(program, rest)| (program, rest))
-            }
-        };
-        if program.trim().is_empty() {
-            self.findings.add(raw.span(), Mistake::Empty { key: "command" });
-            return Err(Reported);
-        }
-        if matches!(raw.get(), Command::Alone(_)) && program.contains(" -") {
-            self.findings.add(raw.span(), Mistake::CommandWithArguments);
-            return Err(Reported);
-        }
-        let mut command = if program == DEMO_AGENT {
-            vec![self.own_path(raw.span())?, DEMO_AGENT.to_owned()]
-        } else if program.contains('/') {
-            vec![self.surroundings.folder.join(program).to_string_lossy().into_owned()]
-        } else {
-            vec![program.to_owned()]
-        };
-        command.extend_from_slice(arguments);
-        Ok(command)
-    }
-
-    fn own_path(&mut self, span: Range<usize>) -> Checked<String> {
-        match std::env::current_exe() {
-            Ok(path) => Ok(path.to_string_lossy().into_owned()),
-            Err(source) => {
-                self.findings.add(span, Mistake::OwnPath { source });
-                Err(Reported)
-            }
-        }
-    }
-
-    fn address(&mut self, key: &'static str, raw: &Located<String>) -> Checked<SocketAddr> {
+    pub(super) fn address(&mut self, key: &'static str, raw: &Located<String>) -> Checked<SocketAddr> {
         raw.get().parse().map_err(|_| {
             self.findings.add(raw.span(), Mistake::Address { key, given: raw.get().clone() });
             Reported
@@ -341,4 +159,10 @@ impl Checks<'_> {
             Reported
         })
     }
+}
+
+/// What all of the checks yield; each is made, whatever comes of those before it.
+pub(super) fn every<T>(checks: impl Iterator<Item = Checked<T>>) -> Checked<Vec<T>> {
+    let checked: Vec<_> = checks.collect();
+    checked.into_iter().collect()
 }

@@ -6,20 +6,22 @@
 //! expression with a `*` or a step in its hours or minutes follows the clock instead: what is left out is left out, and
 //! what is shown twice comes twice.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
 
 use croner::{
     errors::CronError,
     parser::{CronParser, Seconds, Year},
 };
 use jiff::{Zoned, tz::TimeZone};
+use schemars::JsonSchema;
+use serde::Deserialize;
 
 use super::{
-    Cron,
-    check::{Checked, Checks, Reported},
+    bot::ROOM,
+    check::{Checked, Checks, Reported, every},
+    located::Located,
     mistake::Mistake,
-    raw::{self, Located, RawCron},
-    units,
+    units::{self, DAY, DurationText, MINUTE},
 };
 use crate::id::{RoomId, Timestamp};
 
@@ -29,14 +31,59 @@ pub const TIMER_NAME_BYTES: usize = 128;
 pub const TIMER_PAYLOAD_BYTES: usize = 4 * 1024;
 /// How many of the operator's a bot may have.
 const CRONS_PER_BOT: usize = 100;
+const CATCH_UP: RangeInclusive<Duration> = MINUTE..=DAY;
 /// From where it is looked whether an expression ever comes; any day will do.
 const SOME_DAY: Timestamp = Timestamp(1_767_225_600_000);
+
+/// `[bots.<name>.cron.<timer>]`: a time that comes again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cron {
+    /// The table's name, 1 to [`TIMER_NAME_BYTES`].
+    pub name: String,
+    /// `at` and `zone`: when. The zone is UTC by default.
+    pub schedule: Schedule,
+    /// `room`: where.
+    pub room: RoomId,
+    /// `payload`: what the plugin gets with it. At most [`TIMER_PAYLOAD_BYTES`].
+    pub payload: String,
+    /// `catch-up`: how late it may come. Of the times that were missed only the latest counts. Default 1 h, 1 min to 24 h.
+    pub catch_up: Duration,
+}
 
 /// When something comes again and again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
     expression: croner::Cron,
     zone: TimeZone,
+}
+
+/// A time that comes again, for which the plugin is called.
+#[derive(Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+#[schemars(extend("required" = ["at", "room"]))]
+pub(super) struct RawCron {
+    /// When: minute, hour, day of the month, month and day of the week, as cron takes them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["0 9 * * 1-5"]))]
+    at: Option<Located<String>>,
+    /// By the clock of which place: a name of the IANA time zone database.
+    #[schemars(extend("examples" = ["Europe/Zurich"]))]
+    zone: Located<String>,
+    /// The id of the room where the answer goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = *ROOM.start()), extend("examples" = [7]))]
+    room: Option<Located<i64>>,
+    /// What the plugin gets with it, at most 4KiB.
+    payload: Located<String>,
+    /// How late it may come, 1m to 24h: when the host was not running, the latest time that was missed is made up for if
+    /// it is not longer ago.
+    catch_up: Located<DurationText>,
+}
+
+impl Default for RawCron {
+    fn default() -> Self {
+        Self { at: None, zone: "UTC".into(), room: None, payload: "".into(), catch_up: "1h".into() }
+    }
 }
 
 // === impl Schedule ===
@@ -90,8 +137,7 @@ impl Checks<'_> {
             self.findings.add(name.span(), Mistake::ManyCrons { limit: CRONS_PER_BOT });
             return Err(Reported);
         }
-        let crons: Vec<_> = raw.iter().map(|(name, raw)| self.cron(bot, name, raw, rooms)).collect();
-        crons.into_iter().collect()
+        every(raw.iter().map(|(name, raw)| self.cron(bot, name, raw, rooms)))
     }
 
     fn cron(
@@ -114,7 +160,7 @@ impl Checks<'_> {
             self.findings.add(raw.payload.span(), Mistake::Long { key: "payload", limit });
             Err(Reported)
         };
-        let catch_up = self.duration("catch-up", &raw.catch_up, raw::CATCH_UP);
+        let catch_up = self.duration("catch-up", &raw.catch_up, CATCH_UP);
         Ok(Cron {
             name: fits.then(|| name.get().clone()).ok_or(Reported)?,
             schedule: schedule?,
@@ -146,7 +192,7 @@ impl Checks<'_> {
         rooms: &[Located<i64>],
     ) -> Checked<RoomId> {
         let Some(raw) = raw else { return Err(self.cron_lacks(bot, name, "room")) };
-        let room = self.number("room", raw, raw::ROOM).map(RoomId)?;
+        let room = self.number("room", raw, ROOM).map(RoomId)?;
         if !rooms.is_empty() && !rooms.iter().any(|served| served.get() == raw.get()) {
             self.findings.add(raw.span(), Mistake::CronRoom { room: *raw.get() });
             return Err(Reported);

@@ -10,13 +10,15 @@ use std::{
 };
 
 use hyper::header::{HeaderName, HeaderValue};
+use schemars::JsonSchema;
 use secrecy::SecretString;
+use serde::Deserialize;
 use url::{Host, Url};
 
 use super::{
     check::{Checked, Checks, Reported},
+    located::Located,
     mistake::Mistake,
-    raw::{Located, RawHttpHost},
 };
 use crate::address;
 
@@ -33,6 +35,20 @@ pub struct HttpHost {
     pub private: bool,
     /// `plain`: whether http:// will do.
     pub plain: bool,
+}
+
+/// A server that the plugin may send requests to, over https on port 443 unless its name says another.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+pub(super) struct RawHttpHost {
+    /// Headers with a secret that go to this server, and that no plugin can read: the value as it is, with `${VARIABLE}`
+    /// in it, or `file:<path>`.
+    #[schemars(extend("examples" = [{ "authorization": "Bearer ${STATUS_TOKEN}" }]))]
+    headers: BTreeMap<Located<String>, Located<String>>,
+    /// Whether its address may be a private one, or this machine's.
+    private: bool,
+    /// Whether http:// will do, without encryption; then on port 80 too.
+    plain: bool,
 }
 
 /// Headers that say how a request is sent, or by whom. They are the host's: neither bots.toml nor a plugin sets them.

@@ -4,25 +4,35 @@
 //! - Paths are absolute. Defaults are filled in.
 //! - No secret is shown: `Debug` hides it, and reports show the file with its secrets covered.
 //!
-//! The way of the text: `read` parses it and takes out what does not fit the types in `raw` (`shape` finds unknown keys by
-//! the JSON Schema of these types), `check` and `bot` turn what is left into the types below, `secret` fetches what is not
-//! in the file itself, and every step tells `problem` about each `mistake`, which has a `remedy`. A file that is no TOML in
-//! one line is still checked in the others, but nothing is called missing then.
+//! Each table of the file has a module, with three things in it: what the rest of the host sees, what may be written (`Raw…`:
+//! every key, its default, and what editors say about it), and the checks that make the one of the other. Nothing of what may
+//! be written derives `Debug`: secrets pass through as they are written.
+//!
+//! The way of the text: `read` parses it and takes out what does not fit the types of what may be written (`shape` finds
+//! unknown keys by the JSON Schema of these types), the tables' checks, put together from those of single values in `check`,
+//! turn what is left into what the host sees, `secret` fetches what is not in the file itself, and every step tells `problem`
+//! about each `mistake`, which has a `remedy`. A file that is no TOML in one line is still checked in the others, but nothing
+//! is called missing then.
 
+mod agent;
 mod bot;
+mod campfire;
 pub mod cases;
 mod check;
 mod cron;
+mod host;
 mod http;
+mod limits;
+mod located;
 mod mask;
 mod mistake;
 mod place;
 mod problem;
-mod raw;
 mod read;
 mod remedy;
 mod same;
 mod secret;
+mod settings;
 mod shape;
 mod store;
 #[cfg(test)]
@@ -31,39 +41,43 @@ mod units;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::SocketAddr,
     ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use schemars::JsonSchema;
-use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
-use url::Url;
+use serde::Deserialize;
 
 use self::{
-    bot::Shared,
+    agent::RawAgent,
+    bot::{NAME_PATTERN, RawBot, Shared},
+    campfire::RawCampfire,
     check::{Checked, Checks},
+    host::RawHost,
+    located::Located,
     problem::{Findings, Source},
     secret::{Surroundings, read_limited},
+    store::RawStore,
 };
 pub use self::{
-    cron::{Schedule, TIMER_NAME_BYTES, TIMER_PAYLOAD_BYTES},
+    agent::{Agent, Deadlines, Sandbox, Warm},
+    bot::{Bot, Grant},
+    campfire::Campfire,
+    cron::{Cron, Schedule, TIMER_NAME_BYTES, TIMER_PAYLOAD_BYTES},
+    host::{Admin, Host},
     http::{HttpHost, is_reserved},
+    limits::Limits,
     mistake::Mistake,
     place::Place,
     problem::{Problem, Problems},
     shape::schema,
     store::{NamedStore, RedisLocation, StoreLocation},
 };
-use crate::id::{BotName, RoomId};
+use crate::id::BotName;
 
 /// The longest file that is read, in bytes. Long prompts have files of their own.
 const FILE_LIMIT: u64 = 1 << 20;
-const BOT_NAME_LENGTH: usize = 32;
-const BOT_NAME_PATTERN: &str = "^[a-z0-9][a-z0-9-]{0,31}$";
 
 /// A whole deployment.
 #[derive(Debug, Clone)]
@@ -97,210 +111,29 @@ pub struct Salvage {
     pub refused: BTreeMap<BotName, Problems>,
 }
 
-/// `[host]`
-#[derive(Debug, Clone)]
-pub struct Host {
-    /// `listen`: where webhooks arrive. Default 127.0.0.1:8787.
-    pub listen: SocketAddr,
-    /// `public-url`: how Campfire reaches this host, for printing webhook URLs. Default `http://<listen>`.
-    pub public_url: Url,
-    /// `admin` and `admin-token`: where the host shows how it is. None if that is off.
-    pub admin: Option<Admin>,
-    /// `data-dir`: the store and the agents' folders. Default `.hearth`. Absolute.
-    pub data_dir: PathBuf,
-    /// `plugins`: where `<name>.wasm` is looked up. Default `plugins/dist`. Absolute.
-    pub plugins: PathBuf,
-    /// `turns-in-flight`: how many turns run at once. Default 32, 1 to 1024.
-    pub turns_in_flight: usize,
-    /// `queue-limit`: how many unanswered messages a lane holds. Default 32, 1 to 10,000.
-    pub queue_limit: u32,
-    /// `bot-hops`: how many messages of bots may follow each other in a room. Default 8, 0 to 100.
-    pub bot_hops: u32,
-    /// `max-body`: the largest webhook body. Default 1 MiB, 1 KiB to 64 MiB.
-    pub max_body: usize,
-    /// `shutdown-grace`: how long running turns may take to end. Default 30 s, at most 1 h.
-    pub shutdown_grace: Duration,
-    /// `inbox-retention`: how long events that have ended are kept, with their answers. Default 30 days, at least 24 h
-    /// (a repeated delivery is recognised for so long).
-    pub inbox_retention: Duration,
-    /// `journal-retention`: how long journal rows are kept. Default 30 days, at least 24 h.
-    pub journal_retention: Duration,
+/// A deployment of Hearth: where it listens, which Campfire it serves, which agent answers, and its bots.
+/// Relative paths start at this file's folder.
+#[derive(Deserialize, JsonSchema, Default)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+#[schemars(title = "bots.toml", extend("required" = ["bots"]))]
+struct RawConfig {
+    /// The host process.
+    host: RawHost,
+    /// The Campfire whose bots these are.
+    campfire: RawCampfire,
+    /// Where conversations, the inbox and the journal are kept.
+    store: RawStore,
+    /// The command-line agent that answers what a plugin asks.
+    agent: RawAgent,
+    /// One table per bot: `[bots.<name>]`. A name is made of lower-case letters, digits and dashes, at most 32.
+    #[schemars(extend("minProperties" = 1, "propertyNames" = { "pattern": NAME_PATTERN }))]
+    bots: Located<BTreeMap<Located<String>, RawBot>>,
 }
 
-/// `[host] admin`
-#[derive(Debug, Clone)]
-pub struct Admin {
-    /// `admin`: where it listens. Default 127.0.0.1:8789.
-    pub listen: SocketAddr,
-    /// `admin-token`: at least 16 characters of `[A-Za-z0-9_-]`. None only if no other machine can reach it.
-    pub token: Option<SecretString>,
-}
-
-/// `[campfire]`
-#[derive(Debug, Clone)]
-pub struct Campfire {
-    /// `url`: the base URL. None in a deployment that only knows the playground; bots may name their own.
-    pub url: Option<Url>,
-    /// `timeout`: how long one request may take. Default 20 s, 1 ms to 24 h.
-    pub timeout: Duration,
-}
-
-/// `[agent]`
-#[derive(Debug, Clone)]
-pub struct Agent {
-    /// `command`: the CLI and its first arguments; a string is a command without arguments. `demo-agent` stands for the
-    /// built-in stand-in. Default `claude`.
-    pub command: Vec<String>,
-    /// Whether the built-in stand-in is what runs.
-    pub is_demo: bool,
-    /// `environment`: names of variables handed on besides the ones every agent gets.
-    pub environment: Vec<String>,
-    /// `wrapper`: words that go before the command. None by default.
-    pub wrapper: Vec<String>,
-    /// `nice`: by how much agents give way to other programs, 0 to 19.
-    pub nice: Option<i32>,
-    /// `sandbox`: what agents reach of the file system. None if that is not restricted, as by default.
-    pub sandbox: Option<Sandbox>,
-    /// `starts`: how many processes may be starting at once. Default: the number of cores; 1 to 256.
-    pub starts: usize,
-    /// `[agent.warm]`
-    pub warm: Warm,
-    /// `[agent.deadlines]`
-    pub deadlines: Deadlines,
-}
-
-/// `[agent] sandbox = "landlock"`: what agents reach besides what they need.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Sandbox {
-    /// `sandbox-read`: to read and to run. Absolute.
-    pub read: Vec<PathBuf>,
-    /// `sandbox-write`: to read and to change. Absolute.
-    pub write: Vec<PathBuf>,
-}
-
-/// `[agent.warm]`: processes that stay after their turn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Warm {
-    /// `processes`: how many may wait. Default 8, 0 to 256; none stays with 0.
-    pub processes: usize,
-    /// `memory`: how many bytes those that wait may take together. Default 1 GiB, 16 MiB to 1024 GiB.
-    pub memory: usize,
-    /// `idle`: how long one waits for the next message. Default 10 min, 1 s to 24 h.
-    pub idle: Duration,
-}
-
-/// `[agent.deadlines]`: how long each step of an agent's turn may take, 1 ms to 24 h.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Deadlines {
-    /// `start`: until the process has taken the prompt. Default 20 s.
-    pub start: Duration,
-    /// `first-event`: from there until its first line. Default 60 s.
-    pub first_event: Duration,
-    /// `silence`: between two lines. Default 5 min.
-    pub silence: Duration,
-    /// `total`: all of it. Default 15 min.
-    pub total: Duration,
-    /// `exit`: from the result, or from SIGTERM, until it has ended. Default 5 s.
-    pub exit: Duration,
-}
-
-/// `[bots.<name>]`
-#[derive(Debug, Clone)]
-pub struct Bot {
-    /// The table's name: lower-case letters, digits and dashes, at most 32.
-    pub name: BotName,
-    /// `plugin`: a name looked up in `[host] plugins`, or a path (it has a `/` or ends in `.wasm`). Absolute here.
-    pub plugin: PathBuf,
-    /// `bot-key`: Campfire's `<id>-<token>`. Needed outside the playground.
-    pub bot_key: Option<SecretString>,
-    /// `webhook-secret`: the last segment of the webhook URL, at least 16 characters of `[A-Za-z0-9_-]`.
-    /// Needed outside the playground.
-    pub webhook_secret: Option<SecretString>,
-    /// `campfire-url`: another Campfire than `[campfire] url`. Filled from there if absent.
-    pub campfire_url: Option<Url>,
-    /// `rooms`: where it answers; everywhere if empty.
-    pub rooms: Vec<RoomId>,
-    /// `model`
-    pub model: Option<String>,
-    /// `system-prompt`, or the content of `system-prompt-file`. At most 64 KiB.
-    pub system_prompt: Option<String>,
-    /// `builtin-tools`: the CLI's own tools it may use. None by default.
-    pub builtin_tools: Vec<String>,
-    /// `turns-in-flight`: how many of its turns run at once. As many as the host runs by default; 1 to 1024.
-    pub turns_in_flight: Option<usize>,
-    /// `spares`: how many processes are started ahead for first messages. Default 0, at most 16; none with `builtin-tools`.
-    pub spares: usize,
-    /// `max-turns`: model turns per message. Default 16, 1 to 1000.
-    pub max_turns: u32,
-    /// `budget-usd.turn`: what one message may cost.
-    pub budget_usd_turn: Option<f64>,
-    /// `budget-usd.day`: what may be spent from midnight to midnight UTC. Looked at before a message is asked.
-    pub budget_usd_day: Option<f64>,
-    /// `progress-after`: how long a turn takes before the room sees how far it is. Default 4 s, at most 1 h; none for 0 s.
-    pub progress_after: Option<Duration>,
-    /// `stop-words`: what stops a turn, in lower case. Default "stop".
-    pub stop_words: Vec<String>,
-    /// `attach-over`: how long a code block or a table may be in a message, in bytes. Default: any length; 1 B to 256 KiB.
-    pub attach_over: Option<usize>,
-    /// `session-ttl`: how long a conversation is remembered after its last message. Default 24 h, at least 1 s.
-    pub session_ttl: Duration,
-    /// `grants`: what the plugin may reach. Nothing by default.
-    pub grants: BTreeSet<Grant>,
-    /// `[bots.<name>.http]`: the servers that the plugin may send requests to. None by default.
-    pub http: Arc<[HttpHost]>,
-    /// `[bots.<name>.limits]`
-    pub limits: Limits,
-    /// `[bots.<name>.cron.<timer>]`, by name. At most 100.
-    pub cron: Vec<Cron>,
-    /// `[bots.<name>.settings]`, for the plugin.
-    pub settings: serde_json::Value,
-}
-
-/// `[bots.<name>.cron.<timer>]`: a time that comes again.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Cron {
-    /// The table's name, 1 to [`TIMER_NAME_BYTES`].
-    pub name: String,
-    /// `at` and `zone`: when. The zone is UTC by default.
-    pub schedule: Schedule,
-    /// `room`: where.
-    pub room: RoomId,
-    /// `payload`: what the plugin gets with it. At most [`TIMER_PAYLOAD_BYTES`].
-    pub payload: String,
-    /// `catch-up`: how late it may come. Of the times that were missed only the latest counts. Default 1 h, 1 min to 24 h.
-    pub catch_up: Duration,
-}
-
-/// What a bot can grant its plugin in one word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Grant {
-    /// Keys and values that last.
-    Kv,
-    /// The room beyond the answer: its history, further posts, edits, boosts.
-    Campfire,
-    /// Timers.
-    Schedule,
-    /// The time.
-    Clock,
-}
-
-/// `[bots.<name>.limits]`: what one call of the plugin may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// `memory`: linear memory in bytes; also what one value that it hands to the host may take there. Default 64 MiB,
-    /// 1 to 256 MiB.
-    pub memory: usize,
-    /// `tables`: elements of all its tables. Default 100,000 (interpreters have tens of thousands), 1,000 to 200,000.
-    pub tables: usize,
-    /// `compute`: how long its own code runs; waiting for the host is not in it. Default 2 s, 10 ms to 60 s.
-    pub compute: Duration,
-    /// `call-time`: wall clock of one call, waiting for the host included. Default 30 s, 10 ms to 60 s.
-    pub call_time: Duration,
-    /// `host-calls`: how often it may call the host. Default 1,000, 10 to 1,000,000.
-    pub host_calls: u32,
-    /// `log-lines`: how many lines it may log. Default 100, 0 to 10,000.
-    pub log_lines: u32,
+impl Default for Located<BTreeMap<Located<String>, RawBot>> {
+    fn default() -> Self {
+        BTreeMap::new().into()
+    }
 }
 
 // === impl Config ===
@@ -337,7 +170,7 @@ impl Config {
         let absolute = std::path::absolute(path)
             .map_err(|source| Problems::of_file(path, Mistake::Unreadable { source }))?;
         let folder = absolute.parent().unwrap_or(&absolute);
-        let (raw, findings, shown) = read::read::<raw::RawConfig>(path, source, &shape::SCHEMA);
+        let (raw, findings, shown) = read::read::<RawConfig>(path, source, &shape::SCHEMA);
         let mut checks = Checks { findings, surroundings: Surroundings::new(folder, environment) };
         let host = checks.host(&raw.host);
         let campfire = checks.campfire(&raw.campfire);
@@ -351,7 +184,7 @@ impl Config {
             plugins: host.as_ref().map(|host| host.plugins.as_path()).map_err(|reported| *reported),
         };
         let bots = checks.bots(&raw.bots, &shared);
-        let place = |name: &raw::Located<String>| (BotName::from(name.get().as_str()), name.span());
+        let place = |name: &Located<String>| (BotName::from(name.get().as_str()), name.span());
         let places = raw.bots.get().keys().map(place).collect();
         let files = checks.surroundings.files.take();
         let config = || {

@@ -6,12 +6,13 @@ use std::{
 };
 
 use super::{
-    Mistake, Problems, StoreLocation,
+    Mistake, Problems, RawConfig, StoreLocation,
     check::{Checked, Checks},
-    raw::{RawConfig, RawStore},
     read,
     secret::Surroundings,
-    shape, text,
+    shape,
+    store::RawStore,
+    text,
 };
 use crate::id::BotName;
 

@@ -3,19 +3,27 @@
 //! A value that begins with `file:` is the content of that file, without the line break at its end; its path may contain
 //! variables. Everywhere else `${VARIABLE}` stands for the variable, which must be set and not empty. What a variable
 //! or a file contains is taken as it is and not looked at for further variables.
+//!
+//! Of a secret it is checked here, too, that it has its form, and that no other bot has it.
 
 use std::{
     cell::RefCell,
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     io::{self, Read},
+    ops::Range,
     path::{Path, PathBuf},
 };
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
-use super::{mistake::Mistake, units::size_text};
+use super::{
+    check::{Checked, Checks, Reported},
+    located::Located,
+    mistake::Mistake,
+    units::size_text,
+};
 
 /// The largest file that a value is taken from.
 pub(super) const FILE_LIMIT: u64 = 64 << 10;
@@ -29,6 +37,10 @@ pub(super) struct Surroundings<'a> {
     /// The files that values were looked for in.
     pub(super) files: RefCell<BTreeSet<PathBuf>>,
 }
+
+/// Secrets seen so far: whose, and where.
+#[derive(Default)]
+pub(super) struct Seen(BTreeMap<String, (String, Range<usize>)>);
 
 impl<'a> Surroundings<'a> {
     pub(super) fn new(folder: &'a Path, environment: &'a dyn Fn(&str) -> Option<String>) -> Self {
@@ -121,4 +133,46 @@ pub(super) fn stand_in(variable: &str) -> String {
 /// 16 or more characters that need no escape in a URL.
 pub(super) fn is_unguessable(text: &str) -> bool {
     text.len() >= 16 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
+// === the checks ===
+
+impl Checks<'_> {
+    /// A text, its source read, that must be of a form.
+    pub(super) fn secret(
+        &mut self,
+        key: &'static str,
+        raw: &Located<String>,
+        fits: fn(&str) -> bool,
+        otherwise: Mistake,
+    ) -> Checked<SecretString> {
+        let secret = self.surroundings.secret(key, raw.get());
+        let secret = self.all(raw.span(), secret)?;
+        if !fits(secret.expose_secret()) {
+            self.findings.add(raw.span(), otherwise);
+            return Err(Reported);
+        }
+        Ok(secret)
+    }
+
+    /// A secret that no other bot has; none if there is none.
+    pub(super) fn own_secret(
+        &mut self,
+        key: &'static str,
+        bot: &Located<String>,
+        raw: Option<&Located<String>>,
+        fits: fn(&str) -> bool,
+        otherwise: Mistake,
+        Seen(seen): &mut Seen,
+    ) -> Checked<Option<SecretString>> {
+        let Some(raw) = raw else { return Ok(None) };
+        let secret = self.secret(key, raw, fits, otherwise)?;
+        if let Some((other, earlier)) = seen.get(secret.expose_secret()) {
+            let mistake = Mistake::Shared { key, bot: bot.get().clone(), other: other.clone() };
+            self.findings.add_again(raw.span(), Some(earlier.clone()), mistake);
+            return Err(Reported);
+        }
+        seen.insert(secret.expose_secret().to_owned(), (bot.get().clone(), raw.span()));
+        Ok(Some(secret))
+    }
 }

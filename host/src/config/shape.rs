@@ -12,7 +12,7 @@ use toml::{
     de::{DeString, DeTable, DeValue},
 };
 
-use super::{mistake::Mistake, problem::Findings, raw::RawConfig};
+use super::{RawConfig, mistake::Mistake, problem::Findings};
 
 /// Where a table is, as a reader knows it; any bot's table has this name, and any timer's.
 const ANY_BOT: &str = "<name>";

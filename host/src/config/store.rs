@@ -8,13 +8,15 @@ use std::{
 };
 
 use percent_encoding::percent_decode_str;
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
 use url::{Host, Url};
 
 use super::{
     check::{Checked, Checks, Reported},
+    located::Located,
     mistake::Mistake,
-    raw::RawStore,
     secret::Surroundings,
 };
 
@@ -62,6 +64,26 @@ pub struct NamedStore<'named> {
     pub url: &'named str,
     /// Where its password is: `file:<path>`, from the working folder, or with `${VARIABLE}`.
     pub password: Option<&'named str>,
+}
+
+/// Where conversations, the inbox and the journal are kept.
+#[derive(Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
+pub(super) struct RawStore {
+    /// `sqlite:<path>`; a relative path starts at the data folder. Or a Redis 7 or Valkey:
+    /// `redis://<user>@<host>:<port>/<database>?prefix=<prefix>`, or `rediss://…` over TLS.
+    #[schemars(regex(pattern = "^(sqlite:.|rediss?://.|file:.|\\$\\{)"))]
+    url: Located<String>,
+    /// The password of the Redis user. In the file itself, `${VARIABLE}`, or `file:<path>`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["${REDIS_PASSWORD}", "file:secrets/redis-password"]))]
+    password: Option<Located<String>>,
+}
+
+impl Default for RawStore {
+    fn default() -> Self {
+        Self { url: "sqlite:hearth.db".into(), password: None }
+    }
 }
 
 impl NamedStore<'_> {

@@ -7,13 +7,14 @@ mod salvage;
 mod schema;
 mod secrets;
 
-use std::path::Path;
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 use miette::{GraphicalReportHandler, GraphicalTheme};
 use proptest::prelude::*;
 use secrecy::ExposeSecret;
 
 use super::*;
+use crate::id::RoomId;
 
 const SAMPLE: &str = include_str!("../../../bots.toml");
 const BOT_KEY: &str = "7-abcDEF123456";

@@ -5,10 +5,15 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::located::Located;
+
 /// What the schema says of a duration.
-pub(super) const DURATION_PATTERN: &str = "^[0-9]+(ms|s|m|h|d)$";
+const DURATION_PATTERN: &str = "^[0-9]+(ms|s|m|h|d)$";
 /// What the schema says of a size that is not a plain number of bytes.
-pub(super) const SIZE_PATTERN: &str = "^[0-9]+(B|kB|KB|MB|GB|KiB|MiB|GiB)$";
+const SIZE_PATTERN: &str = "^[0-9]+(B|kB|KB|MB|GB|KiB|MiB|GiB)$";
 
 pub(super) const KIB: u64 = 1 << 10;
 pub(super) const MIB: u64 = 1 << 20;
@@ -17,6 +22,8 @@ pub(super) const SECOND: Duration = Duration::from_secs(1);
 pub(super) const MINUTE: Duration = Duration::from_mins(1);
 pub(super) const HOUR: Duration = Duration::from_hours(1);
 pub(super) const DAY: Duration = Duration::from_hours(24);
+/// Far enough that nobody waits for it, near enough that adding it to a date cannot overflow.
+pub(super) const FOREVER: Duration = Duration::from_hours(3650 * 24);
 
 /// From the largest, so that [`duration_text`] finds the shortest text first.
 const DURATION_UNITS: [(&str, u64); 5] =
@@ -32,6 +39,31 @@ const SIZE_UNITS: [(&str, u64); 8] = [
     ("kB", 1_000),
     ("B", 1),
 ];
+
+/// A duration: a whole number and ms, s, m, h or d.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub(super) struct DurationText(#[schemars(regex(pattern = DURATION_PATTERN))] pub(super) String);
+
+impl From<&str> for Located<DurationText> {
+    fn from(text: &str) -> Self {
+        DurationText(text.to_owned()).into()
+    }
+}
+
+/// A size: a whole number and B, KB, MB, GB (powers of 1000), KiB, MiB or GiB (powers of 1024); or a number of bytes.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "a size like \"64MiB\" or a number of bytes")]
+pub(super) enum Size {
+    Bytes(#[schemars(range(min = 0))] i64),
+    Text(#[schemars(regex(pattern = SIZE_PATTERN))] String),
+}
+
+impl From<&str> for Located<Size> {
+    fn from(text: &str) -> Self {
+        Size::Text(text.to_owned()).into()
+    }
+}
 
 /// `"500ms"`, `"20s"`, `"5m"`, `"24h"`, `"30d"`.
 pub(super) fn duration(text: &str) -> Option<Duration> {

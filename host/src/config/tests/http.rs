@@ -1,6 +1,7 @@
 //! The servers that plugins may reach.
 
 use secrecy::ExposeSecret;
+use url::Url;
 
 use super::*;
 
