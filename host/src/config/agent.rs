@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    check::{Checked, Checks, Reported, STEP, every},
+    check::{Checked, Checks, STEP, every},
     located::Located,
     mistake::Mistake,
     secret::is_variable_name,
@@ -258,10 +258,7 @@ impl Checks<'_> {
             (SandboxKind::Landlock, _) => Ok(Some(sandbox)),
             (SandboxKind::Off, None) => Ok(None),
             // Whoever names these believes that nothing else is within reach.
-            (SandboxKind::Off, Some(path)) => {
-                self.findings.add(path.span(), Mistake::NoSandbox);
-                Err(Reported)
-            }
+            (SandboxKind::Off, Some(path)) => Err(self.findings.add(path.span(), Mistake::NoSandbox)),
         }
     }
 
@@ -295,12 +292,10 @@ impl Checks<'_> {
             }
         };
         if program.trim().is_empty() {
-            self.findings.add(raw.span(), Mistake::Empty { key: "command" });
-            return Err(Reported);
+            return Err(self.findings.add(raw.span(), Mistake::Empty { key: "command" }));
         }
         if matches!(raw.get(), Command::Alone(_)) && program.contains(" -") {
-            self.findings.add(raw.span(), Mistake::CommandWithArguments);
-            return Err(Reported);
+            return Err(self.findings.add(raw.span(), Mistake::CommandWithArguments));
         }
         let mut command = if program == DEMO_AGENT {
             vec![self.own_path(raw.span())?, DEMO_AGENT.to_owned()]
@@ -316,10 +311,7 @@ impl Checks<'_> {
     fn own_path(&mut self, span: Range<usize>) -> Checked<String> {
         match std::env::current_exe() {
             Ok(path) => Ok(path.to_string_lossy().into_owned()),
-            Err(source) => {
-                self.findings.add(span, Mistake::OwnPath { source });
-                Err(Reported)
-            }
+            Err(source) => Err(self.findings.add(span, Mistake::OwnPath { source })),
         }
     }
 }

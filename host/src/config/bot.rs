@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::{
-    check::{Checked, Checks, Reported, every},
+    check::{Checked, Checks, every},
     cron::{Cron, RawCron},
     host::TURNS_IN_FLIGHT,
     http::{HttpHost, RawHttpHost},
@@ -351,9 +351,9 @@ impl Checks<'_> {
             && text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
             && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
         if !fits {
-            self.findings.add(name.span(), Mistake::BotName { name: text.clone() });
+            return Err(self.findings.add(name.span(), Mistake::BotName { name: text.clone() }));
         }
-        fits.then(|| BotName::from(text.as_str())).ok_or(Reported)
+        Ok(BotName::from(text.as_str()))
     }
 
     fn plugin(
@@ -364,8 +364,7 @@ impl Checks<'_> {
     ) -> Checked<PathBuf> {
         let Some(raw) = raw else {
             let mistake = Mistake::Missing { bot: bot.get().clone(), key: "plugin" };
-            self.findings.lacks(bot.span(), &["bots", bot.get(), "plugin"], mistake);
-            return Err(Reported);
+            return Err(self.findings.lacks(bot.span(), &["bots", bot.get(), "plugin"], mistake));
         };
         let plugin = self.filled("plugin", raw)?;
         if plugin.contains('/') || Path::new(&plugin).extension().is_some_and(|extension| extension == "wasm")
@@ -380,13 +379,11 @@ impl Checks<'_> {
             (None, None) => Ok(None),
             (Some(prompt), Some(file)) => {
                 let mistake = Mistake::BothPrompts { bot: bot.get().clone() };
-                self.findings.add_again(file.span(), Some(prompt.span()), mistake);
-                Err(Reported)
+                Err(self.findings.add_again(file.span(), Some(prompt.span()), mistake))
             }
             (Some(prompt), None) if prompt.get().len() as u64 > FILE_LIMIT => {
                 let limit = units::size_text(FILE_LIMIT);
-                self.findings.add(prompt.span(), Mistake::Long { key: "system-prompt", limit });
-                Err(Reported)
+                Err(self.findings.add(prompt.span(), Mistake::Long { key: "system-prompt", limit }))
             }
             (Some(prompt), None) => self.filled("system-prompt", prompt).map(Some),
             (None, Some(file)) => {
@@ -401,18 +398,17 @@ impl Checks<'_> {
     fn spares(&mut self, bot: &Located<String>, raw: &RawBot) -> Checked<usize> {
         let spares = self.number("spares", &raw.spares, SPARES)?;
         if spares > 0 && !raw.builtin_tools.is_empty() {
-            self.findings.add(raw.spares.span(), Mistake::SparesWithTools { bot: bot.get().clone() });
-            return Err(Reported);
+            let mistake = Mistake::SparesWithTools { bot: bot.get().clone() };
+            return Err(self.findings.add(raw.spares.span(), mistake));
         }
         Ok(spares)
     }
 
     fn budget(&mut self, key: &'static str, raw: &Located<f64>) -> Checked<f64> {
         let dollars = *raw.get();
-        let fits = dollars.is_finite() && dollars > 0.0;
-        if !fits {
-            self.findings.add(raw.span(), Mistake::Budget { key });
+        if !dollars.is_finite() || dollars <= 0.0 {
+            return Err(self.findings.add(raw.span(), Mistake::Budget { key }));
         }
-        fits.then_some(dollars).ok_or(Reported)
+        Ok(dollars)
     }
 }

@@ -37,10 +37,9 @@ pub(super) struct Checks<'a> {
 
 impl Checks<'_> {
     pub(super) fn address(&mut self, key: &'static str, raw: &Located<String>) -> Checked<SocketAddr> {
-        raw.get().parse().map_err(|_| {
-            self.findings.add(raw.span(), Mistake::Address { key, given: raw.get().clone() });
-            Reported
-        })
+        raw.get()
+            .parse()
+            .map_err(|_| self.findings.add(raw.span(), Mistake::Address { key, given: raw.get().clone() }))
     }
 
     /// A URL that paths can be appended to.
@@ -49,8 +48,7 @@ impl Checks<'_> {
         let text = self.all(raw.span(), expanded)?;
         let fault = match Url::parse(&text) {
             Err(source) => {
-                self.findings.add(raw.span(), Mistake::Url { key, source });
-                return Err(Reported);
+                return Err(self.findings.add(raw.span(), Mistake::Url { key, source }));
             }
             Ok(url) if !matches!(url.scheme(), "http" | "https") => "must begin with http:// or https://",
             // Campfire sends no credentials along, and a URL is printed in places where a secret must not be.
@@ -61,8 +59,7 @@ impl Checks<'_> {
             Ok(url) if url.fragment().is_some() => "must not have a fragment",
             Ok(url) => return Ok(url),
         };
-        self.findings.add(raw.span(), Mistake::BaseUrl { key, fault });
-        Err(Reported)
+        Err(self.findings.add(raw.span(), Mistake::BaseUrl { key, fault }))
     }
 
     /// A path, absolute.
@@ -73,8 +70,7 @@ impl Checks<'_> {
     /// A text that says something.
     pub(super) fn filled(&mut self, key: &'static str, raw: &Located<String>) -> Checked<String> {
         if raw.get().trim().is_empty() {
-            self.findings.add(raw.span(), Mistake::Empty { key });
-            return Err(Reported);
+            return Err(self.findings.add(raw.span(), Mistake::Empty { key }));
         }
         Ok(raw.get().clone())
     }
@@ -105,8 +101,7 @@ impl Checks<'_> {
             Size::Text(text) => (units::size(text), text.clone()),
         };
         let Some(bytes) = bytes else {
-            self.findings.add(raw.span(), Mistake::Size { key, given });
-            return Err(Reported);
+            return Err(self.findings.add(raw.span(), Mistake::Size { key, given }));
         };
         let bounds = |range: &RangeInclusive<u64>| {
             format!("{} to {}", units::size_text(*range.start()), units::size_text(*range.end()))
@@ -123,8 +118,7 @@ impl Checks<'_> {
     ) -> Checked<Duration> {
         let DurationText(text) = raw.get();
         let Some(duration) = units::duration(text) else {
-            self.findings.add(raw.span(), Mistake::Duration { key, given: text.clone() });
-            return Err(Reported);
+            return Err(self.findings.add(raw.span(), Mistake::Duration { key, given: text.clone() }));
         };
         let bounds = |range: &RangeInclusive<Duration>| {
             format!("{} to {}", units::duration_text(*range.start()), units::duration_text(*range.end()))
@@ -146,8 +140,7 @@ impl Checks<'_> {
             return Ok(());
         }
         let mistake = Mistake::OutOfRange { key, given: given.to_owned(), bounds: bounds(range) };
-        self.findings.add(span, mistake);
-        Err(Reported)
+        Err(self.findings.add(span, mistake))
     }
 
     /// What was made, or nothing once each mistake is reported.

@@ -134,8 +134,7 @@ impl Checks<'_> {
         rooms: &[Located<i64>],
     ) -> Checked<Vec<Cron>> {
         if let Some((name, _)) = raw.iter().nth(CRONS_PER_BOT) {
-            self.findings.add(name.span(), Mistake::ManyCrons { limit: CRONS_PER_BOT });
-            return Err(Reported);
+            return Err(self.findings.add(name.span(), Mistake::ManyCrons { limit: CRONS_PER_BOT }));
         }
         every(raw.iter().map(|(name, raw)| self.cron(bot, name, raw, rooms)))
     }
@@ -147,40 +146,30 @@ impl Checks<'_> {
         raw: &RawCron,
         rooms: &[Located<i64>],
     ) -> Checked<Cron> {
-        let fits = (1..=TIMER_NAME_BYTES).contains(&name.get().len());
-        if !fits {
-            self.findings.add(name.span(), Mistake::CronName { limit: TIMER_NAME_BYTES });
-        }
+        let own_name = if (1..=TIMER_NAME_BYTES).contains(&name.get().len()) {
+            Ok(name.get().clone())
+        } else {
+            Err(self.findings.add(name.span(), Mistake::CronName { limit: TIMER_NAME_BYTES }))
+        };
         let schedule = self.schedule(bot, name, raw);
         let room = self.cron_room(bot, name, raw.room.as_ref(), rooms);
         let payload = if raw.payload.get().len() <= TIMER_PAYLOAD_BYTES {
             Ok(raw.payload.get().clone())
         } else {
             let limit = units::size_text(TIMER_PAYLOAD_BYTES as u64);
-            self.findings.add(raw.payload.span(), Mistake::Long { key: "payload", limit });
-            Err(Reported)
+            Err(self.findings.add(raw.payload.span(), Mistake::Long { key: "payload", limit }))
         };
         let catch_up = self.duration("catch-up", &raw.catch_up, CATCH_UP);
-        Ok(Cron {
-            name: fits.then(|| name.get().clone()).ok_or(Reported)?,
-            schedule: schedule?,
-            room: room?,
-            payload: payload?,
-            catch_up: catch_up?,
-        })
+        Ok(Cron { name: own_name?, schedule: schedule?, room: room?, payload: payload?, catch_up: catch_up? })
     }
 
     fn schedule(&mut self, bot: &str, name: &Located<String>, raw: &RawCron) -> Checked<Schedule> {
-        let zone = TimeZone::get(raw.zone.get()).map_err(|_| {
-            self.findings.add(raw.zone.span(), Mistake::Zone { given: raw.zone.get().clone() });
-            Reported
-        });
+        let zone = TimeZone::get(raw.zone.get())
+            .map_err(|_| self.findings.add(raw.zone.span(), Mistake::Zone { given: raw.zone.get().clone() }));
         let Some(at) = &raw.at else { return Err(self.cron_lacks(bot, name, "at")) };
         // A wrong zone is no reason to say nothing about the expression.
-        let schedule = Schedule::parse(at.get(), zone.clone().unwrap_or(TimeZone::UTC)).map_err(|mistake| {
-            self.findings.add(at.span(), mistake);
-            Reported
-        });
+        let schedule = Schedule::parse(at.get(), zone.clone().unwrap_or(TimeZone::UTC))
+            .map_err(|mistake| self.findings.add(at.span(), mistake));
         zone.and(schedule)
     }
 
@@ -194,15 +183,13 @@ impl Checks<'_> {
         let Some(raw) = raw else { return Err(self.cron_lacks(bot, name, "room")) };
         let room = self.number("room", raw, ROOM).map(RoomId)?;
         if !rooms.is_empty() && !rooms.iter().any(|served| served.get() == raw.get()) {
-            self.findings.add(raw.span(), Mistake::CronRoom { room: *raw.get() });
-            return Err(Reported);
+            return Err(self.findings.add(raw.span(), Mistake::CronRoom { room: *raw.get() }));
         }
         Ok(room)
     }
 
     fn cron_lacks(&mut self, bot: &str, name: &Located<String>, key: &'static str) -> Reported {
         let mistake = Mistake::Missing { bot: name.get().clone(), key };
-        self.findings.lacks(name.span(), &["bots", bot, "cron", name.get(), key], mistake);
-        Reported
+        self.findings.lacks(name.span(), &["bots", bot, "cron", name.get(), key], mistake)
     }
 }

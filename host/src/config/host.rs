@@ -172,8 +172,7 @@ impl Checks<'_> {
         let listen = self.address("admin", &raw.admin)?;
         let admin = Admin { listen, token: token? };
         if admin.token.is_none() && !listen.ip().is_loopback() {
-            self.findings.add(raw.admin.span(), Mistake::AdminWithoutToken);
-            return Err(Reported);
+            return Err(self.findings.add(raw.admin.span(), Mistake::AdminWithoutToken));
         }
         Ok(Some(admin))
     }

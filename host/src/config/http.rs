@@ -16,7 +16,7 @@ use serde::Deserialize;
 use url::{Host, Url};
 
 use super::{
-    check::{Checked, Checks, Reported},
+    check::{Checked, Checks},
     located::Located,
     mistake::Mistake,
 };
@@ -151,8 +151,7 @@ impl Checks<'_> {
                 };
                 let Some((_, earlier)) = hosts.iter().find(same) else { return Ok(host) };
                 let mistake = Mistake::SameHttpHost { bot: bot.get().clone(), host: host.to_string() };
-                self.findings.add_again(name.span(), Some(earlier.span()), mistake);
-                Err(Reported)
+                Err(self.findings.add_again(name.span(), Some(earlier.span()), mistake))
             });
             hosts.push((host, name));
         }
@@ -160,16 +159,13 @@ impl Checks<'_> {
     }
 
     fn http_host(&mut self, name: &Located<String>, raw: &RawHttpHost) -> Checked<HttpHost> {
-        let parsed = HttpHost::parse_name(name.get()).map_err(|fault| {
-            self.findings.add(name.span(), Mistake::HttpHost { fault });
-            Reported
-        });
+        let parsed = HttpHost::parse_name(name.get())
+            .map_err(|fault| self.findings.add(name.span(), Mistake::HttpHost { fault }));
         let parsed = parsed.and_then(|(host, port)| {
             if raw.private || !is_never_public(&host) {
                 return Ok((host, port));
             }
-            self.findings.add(name.span(), Mistake::HttpHostPrivate { host });
-            Err(Reported)
+            Err(self.findings.add(name.span(), Mistake::HttpHostPrivate { host }))
         });
         let mut seen = BTreeSet::new();
         let headers: Vec<_> =
@@ -194,8 +190,7 @@ impl Checks<'_> {
                 return Ok((header, self.secret("headers", value, is_header_value, otherwise)?));
             }
         };
-        self.findings.add(name.span(), mistake);
-        Err(Reported)
+        Err(self.findings.add(name.span(), mistake))
     }
 }
 

@@ -15,7 +15,10 @@ use std::{
 
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
 
-use super::{check::Checked, mistake::Mistake};
+use super::{
+    check::{Checked, Reported},
+    mistake::Mistake,
+};
 use crate::id::BotName;
 
 /// One or more problems, in the order of the file.
@@ -240,21 +243,27 @@ impl Findings {
     }
 
     /// A mistake in what the file says at `span`.
-    pub(super) fn add(&mut self, span: Range<usize>, mistake: Mistake) {
-        self.add_again(span, None, mistake);
+    pub(super) fn add(&mut self, span: Range<usize>, mistake: Mistake) -> Reported {
+        self.add_again(span, None, mistake)
     }
 
     /// A mistake that lies in repeating what is said `earlier`.
-    pub(super) fn add_again(&mut self, span: Range<usize>, earlier: Option<Range<usize>>, mistake: Mistake) {
+    pub(super) fn add_again(
+        &mut self,
+        span: Range<usize>,
+        earlier: Option<Range<usize>>,
+        mistake: Mistake,
+    ) -> Reported {
         let at_a_place = !span.is_empty();
         let is_broken =
             || !at_a_place || self.broken_lines.contains(&self.source.line_and_column(span.start).0);
         if !self.broken_lines.is_empty() && is_broken() {
-            return;
+            return Reported;
         }
         let mut problem = self.source.problem(at_a_place.then_some(span), earlier, mistake);
         problem.bot.clone_from(&self.about);
         self.problems.push(problem);
+        Reported
     }
 
     /// The key at `path` was meant to be there, but is misspelt or has a wrong value, which is reported already.
@@ -263,11 +272,12 @@ impl Findings {
     }
 
     /// What the file says at `span` lacks the key at `path`, or anything below it.
-    pub(super) fn lacks(&mut self, span: Range<usize>, path: &[&str], mistake: Mistake) {
+    pub(super) fn lacks(&mut self, span: Range<usize>, path: &[&str], mistake: Mistake) -> Reported {
         let meant = self.meant.iter().any(|meant| meant.iter().zip(path).all(|(a, b)| a == b));
         if self.broken_lines.is_empty() && !meant {
             self.add(span, mistake);
         }
+        Reported
     }
 
     /// The problems, or, if there are none, what was made of the file.

@@ -19,7 +19,7 @@ use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
 use super::{
-    check::{Checked, Checks, Reported},
+    check::{Checked, Checks},
     located::Located,
     mistake::Mistake,
     units::size_text,
@@ -149,8 +149,7 @@ impl Checks<'_> {
         let secret = self.surroundings.secret(key, raw.get());
         let secret = self.all(raw.span(), secret)?;
         if !fits(secret.expose_secret()) {
-            self.findings.add(raw.span(), otherwise);
-            return Err(Reported);
+            return Err(self.findings.add(raw.span(), otherwise));
         }
         Ok(secret)
     }
@@ -169,8 +168,7 @@ impl Checks<'_> {
         let secret = self.secret(key, raw, fits, otherwise)?;
         if let Some((other, earlier)) = seen.get(secret.expose_secret()) {
             let mistake = Mistake::Shared { key, bot: bot.get().clone(), other: other.clone() };
-            self.findings.add_again(raw.span(), Some(earlier.clone()), mistake);
-            return Err(Reported);
+            return Err(self.findings.add_again(raw.span(), Some(earlier.clone()), mistake));
         }
         seen.insert(secret.expose_secret().to_owned(), (bot.get().clone(), raw.span()));
         Ok(Some(secret))

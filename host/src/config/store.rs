@@ -14,7 +14,7 @@ use serde::Deserialize;
 use url::{Host, Url};
 
 use super::{
-    check::{Checked, Checks, Reported},
+    check::{Checked, Checks},
     located::Located,
     mistake::Mistake,
     secret::Surroundings,
@@ -182,8 +182,7 @@ impl Checks<'_> {
         let password = self.no_password(raw);
         let path = raw.url.get().strip_prefix(FILE);
         let Some(path) = path.filter(|path| is_file(path)) else {
-            self.findings.add(raw.url.span(), Mistake::Store);
-            return Err(Reported);
+            return Err(self.findings.add(raw.url.span(), Mistake::Store));
         };
         password?;
         Ok(StoreLocation::Sqlite(data_dir?.join(path)))
@@ -191,8 +190,8 @@ impl Checks<'_> {
 
     fn no_password(&mut self, raw: &RawStore) -> Checked<()> {
         let Some(password) = &raw.password else { return Ok(()) };
-        self.findings.add(password.span(), Mistake::StoreUrl { fault: "is a file, which has no `password`" });
-        Err(Reported)
+        let mistake = Mistake::StoreUrl { fault: "is a file, which has no `password`" };
+        Err(self.findings.add(password.span(), mistake))
     }
 
     fn redis(&mut self, raw: &RawStore) -> Checked<RedisLocation> {
@@ -210,8 +209,7 @@ impl Checks<'_> {
             },
             Err(_) => Mistake::Store,
         };
-        self.findings.add(raw.url.span(), wrong);
-        Err(Reported)
+        Err(self.findings.add(raw.url.span(), wrong))
     }
 }
 
