@@ -63,6 +63,7 @@ async fn a_deployment_that_moves_remembers_and_answers_once_what_waited() {
     let copy = ["store", "copy", "sqlite:hearth.db", &redis, "--to-password", &password];
     let planned = outside.hearth(&[&copy[..], &["--dry-run"]].concat()).await;
     assert!(planned.contains("Nothing was written") && planned.contains("conversations\t1"), "{planned}");
+    assert!(planned.contains("transcripts\t1"), "{planned}");
     let copied = outside.hearth(&copy).await;
     assert!(copied.contains("conversations\t1") && copied.contains("is a copy of"), "{copied}");
     let again = outside.hearth_fails(&copy).await;
@@ -83,7 +84,7 @@ async fn a_deployment_that_moves_remembers_and_answers_once_what_waited() {
     outside.ask("demo:slow=5000 still patient").await;
     outside.end(Signal::TERM).await;
     let copied = outside.hearth(&back).await;
-    assert!(copied.contains("conversations\t1"), "{copied}");
+    assert!(copied.contains("conversations\t1") && copied.contains("transcripts\t1"), "{copied}");
     places.move_to(&outside, "sqlite:back.db");
     outside.start().await;
     outside.hear("still patient").await;
@@ -93,6 +94,24 @@ async fn a_deployment_that_moves_remembers_and_answers_once_what_waited() {
     assert!(answers.len() == 5 && answers[4].contains("Your name is Zelda"), "{answers:?}");
     let log = std::fs::read_to_string(outside.log()).unwrap();
     assert!(!log.contains(PASSWORD));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_host_remembers_what_was_said_before_the_move_to_redis() {
+    let (mut outside, places) = (on_a_file().await, Places::new());
+    outside.say("my name is Zelda").await;
+    outside.hear("Zelda").await;
+    outside.end(Signal::TERM).await;
+    let (redis, password) = (places.redis("moved"), places.password());
+    let copied =
+        outside.hearth(&["store", "copy", "sqlite:hearth.db", &redis, "--to-password", &password]).await;
+    assert!(copied.contains("transcripts\t1"), "{copied}");
+    places.move_to(&outside, &redis);
+    let mut beside = outside.beside(|toml| toml);
+    beside.start().await;
+    outside.send_webhooks_to(beside.listen);
+    outside.say("what is my name?").await;
+    outside.hear("Your name is Zelda").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

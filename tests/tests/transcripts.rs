@@ -98,6 +98,34 @@ impl Pair {
         assert_eq!(self.redis(&set), ":0", "it was there");
     }
 
+    /// Where the hosts' store is, for whoever knows its password.
+    fn store(&self) -> String {
+        format!("127.0.0.1:{}/0?prefix=test", self.server.port())
+    }
+
+    /// What copies the hosts' store to a file of the first.
+    fn copy_to_a_file(&self) -> [String; 4] {
+        ["store".into(), "copy".into(), format!("redis://{}", self.store()), "sqlite:back.db".into()]
+    }
+
+    /// Has the first host go on with that file alone.
+    async fn go_back_to_the_file(&mut self) {
+        let redis = format!("redis://:{PASSWORD}@{}", self.store());
+        let host = &mut self.hosts[0];
+        let path = host.folder().join("bots.toml");
+        let toml = std::fs::read_to_string(&path).unwrap();
+        assert!(toml.contains(&redis));
+        std::fs::write(path, toml.replace(&redis, "sqlite:back.db")).unwrap();
+        host.send_webhooks_to(host.listen);
+        host.start().await;
+    }
+
+    async fn end(&mut self) {
+        for host in &mut self.hosts {
+            host.end(Signal::TERM).await;
+        }
+    }
+
     /// What the second host has counted.
     fn metrics(&self) -> String {
         said(self.admin, "GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
@@ -260,6 +288,59 @@ async fn a_host_that_can_not_write_a_transcript_down_waits_and_forgets_nothing()
     pair.hosts[0].hear("Your name is Zelda").await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_goes_back_to_a_file_remembers_what_another_one_answered() {
+    let mut pair = Pair::new(DEMO).await;
+    pair.ask(0, "my name is Zelda").await;
+    pair.ask(1, "my name is Yara").await;
+    pair.end().await;
+    let copy = pair.copy_to_a_file();
+    let copy = copy.each_ref().map(String::as_str);
+    let host = &pair.hosts[0];
+    let config = host.folder().join(".hearth/agents/assistant/config");
+    let planned = host.hearth(&[&copy[..], &["--dry-run"]].concat()).await;
+    assert!(planned.contains("transcripts\t1") && planned.contains("Nothing was written"), "{planned}");
+
+    // Neither without a place for them, nor with a bot that would have one elsewhere.
+    std::fs::rename(config.join("projects"), config.join("away")).unwrap();
+    std::fs::write(config.join("projects"), "in the way").unwrap();
+    let refused = host.hearth_fails(&copy).await;
+    assert!(refused.contains("can't be written") && refused.contains("nothing is left at"), "{refused}");
+    std::fs::remove_file(config.join("projects")).unwrap();
+    std::fs::rename(config.join("away"), config.join("projects")).unwrap();
+    let (session, hash) = ("00000000-0000-0000-0000-000000000007", "A".repeat(43));
+    let foreign = "{test}:transcript:..:7";
+    pair.redis(&["HSET", foreign, "session", session, "bytes", "1", "hash", &hash, "pieces", "1"]);
+    let refused = host.hearth_fails(&copy).await;
+    assert!(refused.contains("a bot can't be named \"..\""), "{refused}");
+    assert_eq!(pair.redis(&["DEL", foreign]), ":1");
+    assert!(!host.folder().join(".hearth/back.db").exists());
+
+    let copied = host.hearth(&copy).await;
+    assert!(copied.contains("transcripts\t1") && !copied.contains("can't be had"), "{copied}");
+    assert_eq!(pair.transcripts(0).len(), 1, "the newer one is in the place of the older");
+    pair.go_back_to_the_file().await;
+    pair.hosts[0].say("what is my name?").await;
+    pair.hosts[0].hear("Your name is Yara").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transcript_that_can_not_be_had_for_a_file_is_said_to_be_lost_and_no_older_one_taken_for_it() {
+    let mut pair = Pair::new(DEMO).await;
+    pair.ask(0, "my name is Zelda").await;
+    pair.ask(1, "my name is Yara").await;
+    pair.end().await;
+    assert_eq!(pair.redis(&["DEL", &pair.key("transcript-pieces")]), ":1");
+    let copy = pair.copy_to_a_file();
+    let copied = pair.hosts[0].hearth(&copy.each_ref().map(String::as_str)).await;
+    assert!(copied.contains("transcripts\t0") && copied.contains("can't be had: 1."), "{copied}");
+    pair.go_back_to_the_file().await;
+    pair.hosts[0].say("what is my name?").await;
+    pair.hosts[0].hear("You haven't told me").await;
+    let answers = pair.hosts[0].answers();
+    assert!(answers.iter().any(|answer| answer.contains(LOST)), "{answers:?}");
+}
+
 /// The `[agent] command` of the real CLI, which asks `api` and nobody else.
 fn real(api: &MessagesApi) -> String {
     format!(
@@ -312,5 +393,24 @@ async fn the_cli_goes_on_with_a_conversation_that_it_began_on_another_host() {
     pair.logs(1, "was laid down", 2).await;
     for host in [0, 1] {
         assert_eq!(pair.transcripts(host).len(), 1, "the CLI goes on in the file that was laid down");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cli_goes_on_with_what_another_host_answered_after_a_move_back_to_a_file() {
+    let api = MessagesApi::start();
+    let mut pair = Pair::new(&real(&api)).await;
+    pair.ask(0, "one fish").await;
+    pair.ask(1, "two fish").await;
+    pair.end().await;
+    let copy = pair.copy_to_a_file();
+    pair.hosts[0].hearth(&copy.each_ref().map(String::as_str)).await;
+    pair.go_back_to_the_file().await;
+    pair.hosts[0].say("red fish").await;
+    pair.hosts[0].answered(3).await;
+    let requests = api.requests();
+    let heard = requests.last().unwrap().user_texts();
+    for text in ["one fish", "two fish", "red fish"] {
+        assert!(heard.iter().any(|heard| heard.contains(text)), "{text} is not in {heard:?}");
     }
 }

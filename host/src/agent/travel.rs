@@ -90,7 +90,7 @@ impl Runner {
     /// # Errors
     /// The bot's name would lead out of the data folder.
     pub fn transcripts(&self, bot: &BotName) -> Result<Transcripts, AgentError> {
-        Ok(Transcripts { config: Folders::of(&self.starter.data, bot, None)?.config })
+        Transcripts::of(&self.starter.data, bot)
     }
 
     /// Whether the process that waits for the room's next message was [left with](Self::left_with) this mark, or with none. One
@@ -108,6 +108,14 @@ impl Runner {
 // === impl Transcripts ===
 
 impl Transcripts {
+    /// Those of a bot in a data folder.
+    ///
+    /// # Errors
+    /// The bot's name would lead out of the folder.
+    pub fn of(data: &Path, bot: &BotName) -> Result<Self, AgentError> {
+        Ok(Self { config: Folders::of(data, bot, None)?.config })
+    }
+
     /// Whether a transcript is here that goes as far as this, or further.
     ///
     /// # Errors
@@ -147,6 +155,15 @@ impl Transcripts {
         let file = create(&temporary).map_err(LayingError::of(&temporary))?;
         let (written, hash) = (0, Sha256::new());
         Ok(Laying { mark, target, temporary: Some(temporary), file, written, hash })
+    }
+
+    /// Has nobody go on with the transcript that is here, if one is.
+    ///
+    /// # Errors
+    /// It can't be given another name.
+    pub fn set_aside(&self, session: SessionId) -> Result<(), LayingError> {
+        let Some(path) = located(&self.config, session) else { return Ok(()) };
+        fs::rename(&path, path.with_extension("outdated")).map_err(LayingError::of(&path))
     }
 }
 

@@ -1,10 +1,13 @@
 //! `hearth store copy`: from a file to a Redis, back, or to another of the same kind.
 
+mod transcripts;
+
 use std::{path::Path, process::ExitCode};
 
 use clap::{Args, Subcommand};
 use miette::{IntoDiagnostic, Report, miette};
 
+use self::transcripts::{FileAndFolder, Laid};
 use super::{table, terminal};
 use crate::{
     cluster::Cluster,
@@ -12,8 +15,8 @@ use crate::{
     id::Timestamp,
     progress::Progress,
     store::{
-        self, CopyError, Copying, Kind, Portable, Presence, RedisCopy, RedisStore, SqliteCopy, SqliteStore,
-        StoreError, refuse_existing,
+        self, Copying, Kind, Portable, Presence, RedisCopy, RedisStore, SqliteCopy, SqliteStore, StoreError,
+        refuse_existing,
     },
 };
 
@@ -25,9 +28,8 @@ pub(super) enum Store {
     /// `redis://<user>@<host>:<port>/<database>?prefix=<prefix>`. End the hosts first. Then write the new `url` in bots.toml, and
     /// start them. The store that was copied stays as it is.
     ///
-    /// What agents have written down of conversations goes along from Redis to Redis. Otherwise that is in the data folder:
-    /// start the first host on the one that the conversations are in, and it takes them along. Where several hosts shared a
-    /// Redis, each has those of the rooms that it answered last, and others may lack what was said since.
+    /// What agents have written down of conversations goes along: from a file to a Redis what is in the data folder of this
+    /// bots.toml, and from a Redis to a file into that folder, where the host is to be started then.
     ///
     /// When all was written it is read again and compared. A copy that fails or is broken off is no store: of a file, nothing is
     /// left but `<path>.partial` if this process was killed, which is to be removed; a Redis stays marked, and is refused by
@@ -73,14 +75,14 @@ impl Copy {
         if is_same(&from, &to) {
             return Err(miette!("both are the same store, {}", shown(&from)));
         }
-        let source = Source::open(&from).await?;
+        let source = Source::open(&from, &place.data_dir).await?;
         source.refuse_hosts().await?;
         let progress = Progress::of("counting");
         let say = |kind: Kind, count: u64| progress.say(&format!("{kind}: {count}"));
         if self.dry_run {
             refuse_filled(&to).await?;
             let mut counts = store::count(source.portable(), &say).await.into_diagnostic()?;
-            counts.retain(|(kind, _)| keeps(&to, *kind));
+            counts.retain(|(kind, _)| *kind != Kind::Transcripts || !is_between_files(&from, &to));
             source.close().await;
             drop(progress);
             show(&counts);
@@ -93,7 +95,15 @@ impl Copy {
         }
         let target = begin(&to).await?;
         let copied = store::copy(source.portable(), &*target, &say).await;
-        let copied = copied.map_err(|error| explained(&error, &to))?;
+        let mut copied = copied.map_err(|error| miette!(help = left(&to), "{error}"))?;
+        let laid = match (&source, &to) {
+            (Source::Redis(store, _), StoreLocation::Sqlite(_)) => {
+                let laid = transcripts::lay_down(store, &place.data_dir, &say).await;
+                Some(laid.map_err(|why| miette!(help = left(&to), "{why}"))?)
+            }
+            _ => None,
+        };
+        copied.extend(laid.as_ref().map(|laid| (Kind::Transcripts, laid.here)));
         source.refuse_hosts().await?;
         target.complete().await.into_diagnostic()?;
         source.close().await;
@@ -104,9 +114,14 @@ impl Copy {
             shown(&to),
             shown(&from)
         ));
-        if !matches!((&from, &to), (StoreLocation::Redis(_), StoreLocation::Redis(_))) {
+        if let Some(Laid { lost: lost @ 1.., .. }) = laid {
+            terminal::odd(&format!(
+                "Transcripts that can't be had: {lost}. Another host has them alone, as they are too long, or Redis has lost a part of them. Their conversations begin anew, and the rooms are told."
+            ));
+        }
+        if laid.is_some() || is_between_files(&from, &to) {
             terminal::note(&format!(
-                "What agents have written down of conversations is in the data folder ({}); start the first host there.",
+                "What agents have written down of conversations is in the data folder ({}); start the host there.",
                 place.data_dir.display()
             ));
         }
@@ -116,20 +131,20 @@ impl Copy {
 
 /// A store that is to be copied.
 enum Source {
-    File(SqliteStore),
+    File(FileAndFolder),
     Redis(Box<RedisStore>, String),
 }
 
 // === impl Source ===
 
 impl Source {
-    async fn open(location: &StoreLocation) -> Result<Self, Report> {
+    async fn open(location: &StoreLocation, data: &Path) -> Result<Self, Report> {
         match location {
             StoreLocation::Sqlite(path) if !path.exists() => {
                 Err(miette!("there is no store at {}", path.display()))
             }
             StoreLocation::Sqlite(path) => match SqliteStore::open(path) {
-                Ok(store) => Ok(Self::File(store)),
+                Ok(file) => Ok(Self::File(FileAndFolder { file, folder: data.to_owned() })),
                 Err(StoreError::InUse { path }) => {
                     Err(miette!(help = "end it, and copy then", "a host or a command works with {path}"))
                 }
@@ -160,7 +175,7 @@ impl Source {
     async fn close(&self) {
         use crate::store::Store as _;
         match self {
-            Self::File(store) => store.close().await,
+            Self::File(store) => store.file.close().await,
             Self::Redis(store, _) => store.close().await,
         }
     }
@@ -228,8 +243,9 @@ fn is_same(one: &StoreLocation, other: &StoreLocation) -> bool {
     }
 }
 
-fn keeps(to: &StoreLocation, kind: Kind) -> bool {
-    kind != Kind::Transcripts || matches!(to, StoreLocation::Redis(_))
+/// Neither has a place for transcripts then: these are in the data folder.
+fn is_between_files(from: &StoreLocation, to: &StoreLocation) -> bool {
+    matches!((from, to), (StoreLocation::Sqlite(_), StoreLocation::Sqlite(_)))
 }
 
 fn shown(location: &StoreLocation) -> String {
@@ -239,15 +255,14 @@ fn shown(location: &StoreLocation) -> String {
     }
 }
 
-/// Why a copy failed, and what that leaves.
-fn explained(error: &CopyError, to: &StoreLocation) -> Report {
-    let left = match to {
+/// What a copy leaves that failed.
+fn left(to: &StoreLocation) -> String {
+    match to {
         StoreLocation::Sqlite(path) => format!("nothing is left at {}", path.display()),
         StoreLocation::Redis(redis) => {
             format!("{redis} is marked as incomplete; another copy says how to empty it")
         }
-    };
-    miette!(help = left, "{error}")
+    }
 }
 
 fn show(counts: &[(Kind, u64)]) {

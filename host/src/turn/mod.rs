@@ -33,7 +33,6 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-pub(crate) use self::insist::PAUSES;
 pub use self::occasion::{Come, Occasion, Origin};
 use self::{
     answered::Answered,
@@ -41,6 +40,10 @@ use self::{
     deliver::{Delivery, Errand, Posted},
     insist::insist,
     placeholder::{Placeholder, Spot},
+};
+pub(crate) use self::{
+    insist::PAUSES,
+    travel::{Brought, bring},
 };
 use crate::{
     agent::{self, AgentError, CliVersion, Runner},

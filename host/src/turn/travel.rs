@@ -21,7 +21,7 @@ use super::{insist::insist, meter};
 use crate::{
     agent::{LayingError, Request, Runner, Transcripts},
     causes::with_causes,
-    id::{EventId, SessionId},
+    id::{EventId, LaneKey, SessionId},
     store::{Lease, Mark, Shared, Store, StoreError, Transcript},
 };
 
@@ -78,42 +78,21 @@ impl<'turn> Travel<'turn> {
 
     /// Whether a file of this host is current, after it was made so if it can be.
     async fn is_here(&self, known: &Transcript) -> Result<bool, StoreError> {
-        let (bot, here, mark) = (&self.lease.lane.bot, self.here.clone(), known.mark);
-        if blocking(move || here.reaches(&mark)).await?.map_err(Trouble::from)? {
-            return Ok(true);
-        }
-        let lost = match known.pieces {
-            Some(pieces) => match self.lay_down(mark, pieces).await {
-                Ok(()) => return Ok(true),
-                Err(Trouble::Laying(LayingError::Broken)) => "what the store has of it is not whole",
-                Err(other) => return Err(other.into()),
-            },
-            None => "it was not sent to the store, and is another host's alone",
-        };
-        meter::transcript(bot, "lost");
-        tracing::error!(session = %mark.session, why = lost, "there is no transcript to go on with");
-        Ok(false)
-    }
-
-    async fn lay_down(&self, mark: Mark, pieces: u32) -> Result<(), Trouble> {
-        let (began, lane, here) = (Instant::now(), &self.lease.lane, self.here.clone());
-        let mut laying = blocking(move || here.laying(mark)).await??;
-        let (mut from, mut bytes) = (0, 0);
-        while from < pieces {
-            let more = self.shared.transcript_pieces(lane, &mark, from).await?;
-            if more.is_empty() {
-                break;
+        let (began, lane, session) = (Instant::now(), &self.lease.lane, known.mark.session);
+        match bring(self.shared, lane, known, &self.here).await? {
+            Brought::WasHere => Ok(true),
+            Brought::LaidDown(bytes) => {
+                meter::transcript(&lane.bot, "laid-down");
+                meter::transcript_moved(&lane.bot, "laid-down", bytes, began.elapsed());
+                tracing::info!(%session, bytes, "another host's transcript was laid down");
+                Ok(true)
             }
-            from += u32::try_from(more.len()).unwrap_or(u32::MAX);
-            bytes += more.iter().map(Vec::len).sum::<usize>();
-            let add = move || more.iter().try_for_each(|piece| laying.add(piece)).map(|()| laying);
-            laying = blocking(add).await??;
+            Brought::Lost(why) => {
+                meter::transcript(&lane.bot, "lost");
+                tracing::error!(%session, why, "there is no transcript to go on with");
+                Ok(false)
+            }
         }
-        blocking(move || laying.finish()).await??;
-        meter::transcript(&lane.bot, "laid-down");
-        meter::transcript_moved(&lane.bot, "laid-down", bytes, began.elapsed());
-        tracing::info!(session = %mark.session, bytes, "another host's transcript was laid down");
-        Ok(())
     }
 
     /// Sends what the agent has added to the transcript that [arrived](Self::arrive), or to another that it has begun. From
@@ -189,6 +168,67 @@ impl<'turn> Travel<'turn> {
     }
 }
 
+/// Has the lane's transcript here, as far as the store knows it.
+///
+/// # Errors
+/// The store does not answer, or this host's disk takes nothing or can't be read.
+pub(crate) async fn bring(
+    store: &dyn Shared,
+    lane: &LaneKey,
+    known: &Transcript,
+    here: &Transcripts,
+) -> Result<Brought, Trouble> {
+    let mark = known.mark;
+    let looking = here.clone();
+    if blocking(move || looking.reaches(&mark)).await?? {
+        return Ok(Brought::WasHere);
+    }
+    let Some(pieces) = known.pieces else {
+        return Ok(Brought::Lost("it was not sent to the store, and is another host's alone"));
+    };
+    match lay_down(store, lane, mark, pieces, here.clone()).await {
+        Ok(bytes) => Ok(Brought::LaidDown(bytes)),
+        Err(Trouble::Laying(LayingError::Broken)) => {
+            Ok(Brought::Lost("what the store has of it is not whole"))
+        }
+        Err(other) => Err(other),
+    }
+}
+
+/// Answers how many bytes came, compressed.
+async fn lay_down(
+    store: &dyn Shared,
+    lane: &LaneKey,
+    mark: Mark,
+    pieces: u32,
+    here: Transcripts,
+) -> Result<usize, Trouble> {
+    let mut laying = blocking(move || here.laying(mark)).await??;
+    let (mut from, mut bytes) = (0, 0);
+    while from < pieces {
+        let more = store.transcript_pieces(lane, &mark, from).await?;
+        if more.is_empty() {
+            break;
+        }
+        from += u32::try_from(more.len()).unwrap_or(u32::MAX);
+        bytes += more.iter().map(Vec::len).sum::<usize>();
+        let add = move || more.iter().try_for_each(|piece| laying.add(piece)).map(|()| laying);
+        laying = blocking(add).await??;
+    }
+    blocking(move || laying.finish()).await??;
+    Ok(bytes)
+}
+
+/// What came of having a transcript here.
+pub(crate) enum Brought {
+    /// It was.
+    WasHere,
+    /// It came from the store; so many bytes, compressed.
+    LaidDown(usize),
+    /// There is none to be had; why.
+    Lost(&'static str),
+}
+
 /// What came of sending.
 enum Sent {
     /// The store knows the transcript up to here.
@@ -201,7 +241,7 @@ enum Sent {
 
 /// What can be in the way of a transcript.
 #[derive(Debug, thiserror::Error)]
-enum Trouble {
+pub(crate) enum Trouble {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]

@@ -218,3 +218,14 @@ fn a_disk_that_takes_nothing_is_not_a_broken_transcript() {
     let Err(error @ LayingError::File { .. }) = refused else { panic!("{refused:?}") };
     assert!(error.to_string().contains("data-dir"), "{error}");
 }
+
+#[test]
+fn nobody_goes_on_with_one_that_was_set_aside() {
+    let (_folder, here) = here();
+    here.set_aside(session()).unwrap();
+    write(&here, b"old\n");
+    assert!(here.reaches(&mark_of(b"old\n")).unwrap());
+    here.set_aside(session()).unwrap();
+    assert!(located(&here.config, session()).is_none());
+    assert_eq!(fs::read(own_file(&here).with_extension("outdated")).unwrap(), b"old\n");
+}

@@ -15,7 +15,7 @@ use super::{
     Answer, CronKey, KnownRoom, OutboxPart, RedisStore, StoreError, ToolCallRow, answer, kv, lane_word,
     malformed, read_json, rules, scripts, timers,
 };
-use crate::id::{BotName, MessageId, RoomId, SessionId, Timestamp};
+use crate::id::{BotName, LaneKey, MessageId, RoomId, SessionId, Timestamp};
 
 /// How many of a list are read at once.
 const PAGE: usize = 64;
@@ -87,6 +87,14 @@ impl Portable for RedisStore {
 // === impl RedisStore ===
 
 impl RedisStore {
+    /// Those of whose transcript something is known.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn lanes_with_transcripts(&self) -> Result<Vec<LaneKey>, StoreError> {
+        self.named("transcript:").await?.iter().map(|lane| answer::lane(lane)).collect()
+    }
+
     async fn export_events(&self, out: &mut Out) -> Result<(), Ended> {
         self.export_events_in(Pages::of("ended"), out).await?;
         let mut lanes = Pages::of("lanes");
@@ -224,8 +232,7 @@ impl RedisStore {
     }
 
     async fn export_transcripts(&self, out: &mut Out) -> Result<(), Ended> {
-        for lane in self.named("transcript:").await? {
-            let lane = answer::lane(&lane)?;
+        for lane in self.lanes_with_transcripts().await? {
             let Some(known) = self.transcript(&lane).await? else { continue };
             let mut read = 0;
             loop {
