@@ -2,9 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
+use std::{
+    net::TcpListener,
+    time::{Duration, Instant},
+};
+
+use hearth::playground::Options;
 use hearth_tests::{
     outside::{self, Outside},
+    proxy::Proxy,
     redis_server::{PASSWORD, RedisServer},
+    world::PATIENCE,
 };
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -66,6 +74,65 @@ async fn a_redis_that_is_away_is_503_and_the_host_recovers_with_it() {
     outside.hear("refused").await;
     let answers = outside.answers();
     assert_eq!(answers.len(), 3, "{answers:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_says_nothing_at_all_is_503_and_makes_the_host_unready_within_seconds() {
+    /// Longer than a host needs by far, and as long as Campfire waits.
+    const SECONDS: Duration = Duration::from_secs(7);
+    let folder = TempDir::new().unwrap();
+    let server = RedisServer::start(folder.path());
+    let way = Proxy::to(([127, 0, 0, 1], server.port()).into()).await;
+    let keys = outside::on_redis(format_args!("{}/2?prefix=test", way.address), folder.path());
+    let options = Options { webhook_read_timeout: PATIENCE, ..Options::default() };
+    let mut outside = Outside::set(&["assistant"], &keys, "", options).await;
+    let admin = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap();
+    let config = outside.folder().join("bots.toml");
+    let toml = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, toml.replace("admin = \"off\"", &format!("admin = \"{admin}\""))).unwrap();
+    outside.start().await;
+    let get = async |path: &str| {
+        let answer = reqwest::get(format!("http://{admin}{path}")).await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let ready = async |wanted: u16| {
+        let found = async {
+            loop {
+                let (status, text) = get("/readyz").await;
+                if status == wanted {
+                    return text;
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, found).await.expect("it says so in the end")
+    };
+    outside.say("my name is Zelda").await;
+    outside.hear("Zelda").await;
+    ready(200).await;
+
+    way.cut();
+    let began = Instant::now();
+    let why = ready(503).await;
+    assert!(began.elapsed() < SECONDS, "{:?}", began.elapsed());
+    assert!(why.contains("the store takes no messages"), "{why}");
+    assert_eq!(get("/healthz").await.0, 200);
+    // Nor do those who come at once wait for each other.
+    let began = Instant::now();
+    let refused = ["refused 1", "refused 2", "refused 3", "refused 4"].map(|text| outside.status_of(text));
+    let [one, two, three, four] = refused;
+    assert_eq!(tokio::join!(one, two, three, four), (Some(503), Some(503), Some(503), Some(503)));
+    assert!(began.elapsed() < SECONDS, "{:?}", began.elapsed());
+    assert_eq!(outside.answers().len(), 1, "Campfire posts whatever stands in an answer");
+
+    way.mend();
+    ready(200).await;
+    for number in 1..=4 {
+        outside.hear(&format!("refused {number}")).await;
+    }
+    outside.say("what is my name?").await;
+    outside.hear("Your name is Zelda").await;
+    let answers = outside.answers();
+    assert_eq!(answers.len(), 6, "{answers:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
