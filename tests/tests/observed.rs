@@ -146,9 +146,11 @@ async fn what_happens_is_counted_and_what_monitoring_asks_for_is_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_alert_rules_load() {
+async fn the_alert_rules_load_and_tell_of_hosts_that_are_gone_or_cut_off() {
     let rules = delivered("alerts.yml");
     promtool(&["check", "rules", rules.to_str().unwrap()], "").await;
+    let cases = binary::repository().join("tests/fixtures/alerts.yml");
+    promtool(&["test", "rules", cases.to_str().unwrap()], "").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

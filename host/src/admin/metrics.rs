@@ -162,6 +162,8 @@ fn begin_at_zero(roster: &Roster) {
         let bot = || seat.bot.name.to_string();
         counter!("hearth_messages_refused_total", "bot" => bot()).increment(0);
         counter!("hearth_webhooks_total", "bot" => bot(), "status" => "503").increment(0);
+        counter!("hearth_leases_lost_total", "bot" => bot()).increment(0);
+        counter!("hearth_transcripts_total", "bot" => bot(), "outcome" => "lost").increment(0);
         for outcome in ["posted", "uncertain", "failed"] {
             counter!("hearth_posts_total", "bot" => bot(), "outcome" => outcome).increment(0);
         }
