@@ -18,7 +18,8 @@ use hearth_tests::{
 use rustix::process::Signal;
 use serde_json::json;
 
-/// Two bots on the real CLI, which asks `api` and nobody else.
+/// Two bots on the real CLI, which asks `api` and nobody else. The pirate shows that it is at work, and the assistant does not:
+/// what announces an answer, and was there before the word that stops, becomes what is said of the stop.
 async fn world(api: &MessagesApi) -> World {
     world_with(&format!("\"ANTHROPIC_BASE_URL={}\", \"ANTHROPIC_API_KEY=sk-dummy\"", api.url())).await
 }
@@ -27,7 +28,8 @@ async fn world_with(variables: &str) -> World {
     let claude = claude_cli::path();
     let toml = format!(
         "[agent]\ncommand = [\"env\", {variables}, '{}']\n\
-         [bots.assistant]\nplugin = \"assistant\"\nsystem-prompt = \"You are the tests' assistant.\"\n\
+         [bots.assistant]\nplugin = \"assistant\"\nprogress-after = \"1h\"\n\
+         system-prompt = \"You are the tests' assistant.\"\n\
          [bots.pirate]\nplugin = \"assistant\"\n[bots.pirate.settings]\npersona = \"You are a pirate.\"\n",
         claude.display()
     );
@@ -162,12 +164,12 @@ async fn after_the_turn_limit_continue_goes_on_from_what_the_tools_said() {
 async fn the_answer_takes_the_place_of_what_the_room_saw_meanwhile() {
     let api = MessagesApi::start();
     let world = world(&api).await;
-    let room = world.room("assistant");
-    world.say(room, "SLOW=6000 please").await;
+    let room = world.room("pirate");
+    world.say(room, "SLOW=15000 please").await;
     let shown = world.playground.wait_for(room, is_underway, PATIENCE).await.unwrap();
     world.drained().await;
     let answers = world.answers(room);
-    assert!(answers.len() == 1 && answers[0].contains("SLOW=6000 please"), "{answers:?}");
+    assert!(answers.len() == 1 && answers[0].contains("SLOW=15000 please"), "{answers:?}");
     let messages = world.playground.messages(room);
     assert_eq!(messages.last().unwrap().id, shown.id);
 }
@@ -210,7 +212,7 @@ async fn a_stop_in_the_room_ends_a_turn_within_a_second_and_its_process_answers_
         if all_at_once && before == processes() {
             break;
         }
-        assert!(number < 5, "a stop takes too long, or ends the process");
+        assert!(number < 10, "a stop takes too long, or ends the process");
     }
     let journal = world.journal("assistant").await;
     assert_eq!(
@@ -308,7 +310,7 @@ async fn an_answer_that_was_paid_for_when_the_host_was_killed_comes_without_anot
     );
     let mut outside = Outside::with_agent(&agent).await;
     outside.end(Signal::TERM).await;
-    for (calls, question) in [(1, "SLOW=1500 the launch code is 4711"), (2, "SLOW=1500 RECALL")] {
+    for (calls, question) in [(1, "SLOW=10000 the launch code is 4711"), (2, "SLOW=10000 RECALL")] {
         outside.start_by(&SURVIVE, Stdio::null()).await;
         outside.say(question).await;
         api.arrived(calls).await;
@@ -351,7 +353,7 @@ async fn the_cli_runs_behind_a_wrapper_and_gives_way_to_others() {
 
 /// A bot with tools on the real CLI.
 async fn toolbox(api: &MessagesApi) -> World {
-    with_tools(api, "toolbox", "limits = { memory = \"16MiB\", call-time = \"300ms\" }").await
+    with_tools(api, "toolbox", "limits = { memory = \"16MiB\", compute = \"5s\" }").await
 }
 
 /// A bot on this guest, with these lines in its table, on the real CLI.

@@ -64,7 +64,7 @@ async fn converse(agent: &str, pause: &str, recall: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_first_message_finds_a_process_that_is_up_and_its_conversation_goes_on_there() {
-    converse(&demo_agent(), "demo:slow=500", "what is my name?").await;
+    converse(&demo_agent(), "demo:slow=1500", "what is my name?").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,7 +75,7 @@ async fn the_real_cli_takes_a_first_message_in_a_process_that_was_started_ahead(
         api.url(),
         claude_cli::path().display()
     );
-    converse(&agent, "SLOW=1000", "RECALL").await;
+    converse(&agent, "SLOW=3000", "RECALL").await;
 }
 
 /// The names of the conversations that processes wait for, and which have not begun.
@@ -100,8 +100,8 @@ async fn an_answer_that_a_spare_was_paid_for_when_the_host_was_killed_comes_with
     for number in 0..CONVERSATIONS {
         outside.end(Signal::TERM).await;
         outside.start_by(&SURVIVE, Stdio::null()).await;
-        for text in ["one", "two", "SLOW=1000 three"] {
-            if text != "SLOW=1000 three" {
+        for text in ["one", "two", "SLOW=3000 three"] {
+            if text != "SLOW=3000 three" {
                 outside.hearth(&["sessions", "forget", "assistant"]).await;
             }
             outside.say(text).await;
@@ -110,7 +110,7 @@ async fn an_answer_that_a_spare_was_paid_for_when_the_host_was_killed_comes_with
         }
         outside.hearth(&["sessions", "forget", "assistant"]).await;
         let waiting = spares(&outside);
-        let question = format!("SLOW=1500 the launch code is 471{number}");
+        let question = format!("SLOW=10000 the launch code is 471{number}");
         outside.say(&question).await;
         (calls, answers) = (calls + 1, answers + 1);
         api.arrived(calls).await;
