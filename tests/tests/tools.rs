@@ -16,10 +16,10 @@ use hearth_tests::{
 use serde_json::{Value, json};
 
 /// A bot on the test guest that has tools, with these settings.
-fn bot(settings: &Value) -> Arc<Bot> {
+fn bot(settings: &Value, call_time: &str) -> Arc<Bot> {
     let bot = json!({
         "plugin": binary::guest("toolbox"),
-        "limits": { "call-time": "300ms" },
+        "limits": { "call-time": call_time, "compute": "1m" },
         "settings": settings,
     });
     let toml = toml::to_string(&json!({ "bots": { "x": bot } })).unwrap();
@@ -27,8 +27,8 @@ fn bot(settings: &Value) -> Arc<Bot> {
     config.bots.into_values().next().unwrap()
 }
 
-async fn refused(settings: Value) -> LoadError {
-    Loader::new().unwrap().load(&bot(&settings), 1).await.err().expect("it is refused")
+async fn refused(settings: Value, call_time: &str) -> LoadError {
+    Loader::new().unwrap().load(&bot(&settings, call_time), 1).await.err().expect("it is refused")
 }
 
 fn tool(name: &str, description: &str, schema: &str) -> Value {
@@ -37,7 +37,7 @@ fn tool(name: &str, description: &str, schema: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_tools_of_a_plugin_are_known_once_it_is_loaded() {
-    let generation = Loader::new().unwrap().load(&bot(&json!({})), 1).await.unwrap();
+    let generation = Loader::new().unwrap().load(&bot(&json!({}), "30s"), 1).await.unwrap();
     let names: Vec<_> = generation.tools().iter().map(|tool| tool.name.as_str()).collect();
     assert_eq!(names, ["add", "fill", "context", "build", "refuse", "trap", "loop", "hoard"]);
     let add = &generation.tools()[0];
@@ -69,7 +69,7 @@ async fn a_plugin_with_a_tool_that_can_t_be_offered_is_refused_and_the_tool_is_n
         ),
         (json!([tool("add", "x", object), tool("add", "y", object)]), "add", "another tool of that name"),
     ] {
-        match refused(json!({ "tools": tools })).await {
+        match refused(json!({ "tools": tools }), "30s").await {
             LoadError::Tool { tool, problem: found } => {
                 assert_eq!(tool, name);
                 assert!(found.contains(problem), "{problem:?} in {found:?}");
@@ -78,14 +78,14 @@ async fn a_plugin_with_a_tool_that_can_t_be_offered_is_refused_and_the_tool_is_n
         }
     }
     let many: Vec<_> = (0..65).map(|index| tool(&format!("t{index}"), "x", object)).collect();
-    let error = refused(json!({ "tools": many })).await;
+    let error = refused(json!({ "tools": many }), "30s").await;
     assert!(error.to_string().contains("65 tools"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_listing_that_traps_or_does_not_end_refuses_the_plugin() {
-    for (listing, cause) in [("trap", "trapped"), ("loop", "`call-time`")] {
-        let error = refused(json!({ "listing": listing })).await;
+    for (listing, call_time, cause) in [("trap", "30s", "trapped"), ("loop", "300ms", "`call-time`")] {
+        let error = refused(json!({ "listing": listing }), call_time).await;
         assert!(matches!(error, LoadError::ListTools(_)), "{error}");
         assert!(error.to_string().contains(cause), "{error}");
     }
@@ -93,7 +93,7 @@ async fn a_listing_that_traps_or_does_not_end_refuses_the_plugin() {
 
 async fn world() -> World {
     World::new(&format!(
-        "[bots.toolbox]\nplugin = '{}'\nlimits = {{ memory = \"16MiB\", call-time = \"300ms\" }}\n\
+        "[bots.toolbox]\nplugin = '{}'\nlimits = {{ memory = \"16MiB\", compute = \"5s\" }}\n\
          [bots.toolbox.settings]\ncolour = \"red\"\n",
         binary::guest("toolbox").display()
     ))
@@ -151,7 +151,7 @@ async fn whatever_a_tool_does_the_turn_goes_on_and_the_model_is_told_what_it_can
     ] {
         let answer = world.ask(world.room("toolbox"), &format!("demo:tool {call}")).await;
         assert!(answer.plain.contains(told), "{told:?} in {}", answer.plain);
-        for inside in ["secret-looking-cause", "wasm", "unreachable", "call-time", "bytes"] {
+        for inside in ["secret-looking-cause", "wasm", "unreachable", "compute", "call-time", "bytes"] {
             assert!(!answer.plain.contains(inside), "{call}: {}", answer.plain);
         }
     }
