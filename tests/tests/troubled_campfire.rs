@@ -12,7 +12,7 @@ use hearth_tests::world::{PATIENCE, World, demo_agent};
 const BOTS: &str = "[bots.echo]\nplugin = \"echo\"\n[bots.assistant]\nplugin = \"assistant\"\n";
 
 async fn impatient(features: Features) -> World {
-    let toml = format!("[campfire]\ntimeout = \"1s\"\n{}{BOTS}", demo_agent());
+    let toml = format!("[campfire]\ntimeout = \"5s\"\n{}{BOTS}", demo_agent());
     World::with(&toml, Options { features, ..Options::default() }).await
 }
 
