@@ -538,7 +538,10 @@ impl Outside {
 }
 
 /// A socket that keeps a port and does not listen: nobody else is given it, and whoever names it can listen there.
-fn kept(address: SocketAddr) -> io::Result<TcpSocket> {
+///
+/// # Errors
+/// If somebody listens there, or no port is free.
+pub fn kept(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;

@@ -246,7 +246,7 @@ async fn where_the_system_can_t_watch_files_changes_are_found_by_looking() {
     outside.logs(r#""generation":2"#).await;
     outside.say("well").await;
     outside.hear("well behaved").await;
-    fs::write(&config, format!("{toml}model = \"m\"\n")).unwrap();
+    outside.save(&format!("{toml}model = \"m\"\n"));
     outside.logs(r#""generation":3"#).await;
 }
 

@@ -5,7 +5,11 @@
 use std::{collections::HashMap, process::Stdio, time::Duration};
 
 use axum::{Router, body::Bytes, extract::State, http::HeaderMap, routing::post};
-use hearth_tests::{outside::Outside, world::PATIENCE};
+use hearth::stage::ANY;
+use hearth_tests::{
+    outside::{Outside, kept},
+    world::PATIENCE,
+};
 use opentelemetry_proto::tonic::{
     collector::trace::v1::ExportTraceServiceRequest,
     common::v1::{KeyValue, any_value::Value},
@@ -127,7 +131,8 @@ async fn a_turn_that_failed_is_marked_and_what_is_left_is_sent_at_the_end() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collector_that_is_away_holds_nothing_up_and_one_that_is_none_is_refused() {
     // Nobody listens there.
-    let away = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let port = kept(ANY).unwrap();
+    let away = port.local_addr().unwrap();
     let mut outside = traced(&format!("http://{away}")).await;
     outside.say("hello").await;
     outside.answered(1).await;

@@ -4,20 +4,22 @@
 
 use std::{
     io::{Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     path::PathBuf,
     time::Duration,
 };
 
+use hearth::stage::ANY;
 use hearth_tests::{
     claude_cli,
     messages_api::MessagesApi,
-    outside::Outside,
+    outside::{Outside, kept},
     redis_server::{PASSWORD, RedisServer},
     world::PATIENCE,
 };
 use rustix::process::Signal;
 use tempfile::TempDir;
+use tokio::net::TcpSocket;
 
 const DEMO: &str = "\"demo-agent\"";
 /// What a host says to whom it does not remember.
@@ -28,6 +30,8 @@ struct Pair {
     hosts: [Outside; 2],
     /// Where the second one shows its metrics.
     admin: SocketAddr,
+    /// Keeps that port until it is there.
+    _port: TcpSocket,
     server: RedisServer,
     _folder: TempDir,
 }
@@ -41,11 +45,12 @@ impl Pair {
             server.port()
         );
         let first = Outside::with_agent(&agent).await;
-        let admin = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap();
+        let port = kept(ANY).unwrap();
+        let admin = port.local_addr().unwrap();
         let mut second =
             first.beside(|toml| toml.replace("admin = \"off\"", &format!("admin = \"{admin}\"")));
         second.start().await;
-        Self { hosts: [first, second], admin, server, _folder: folder }
+        Self { hosts: [first, second], admin, _port: port, server, _folder: folder }
     }
 
     /// Asks the host of this number, and answers what it says.
