@@ -8,9 +8,10 @@ use std::{
     os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    time::Duration,
 };
 
-use hearth_tests::{binary, claude_cli, messages_api::MessagesApi, outside::Outside};
+use hearth_tests::{binary, claude_cli, messages_api::MessagesApi, outside::Outside, world::PATIENCE};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -106,8 +107,8 @@ fn command(program: &Path, user: Option<u32>) -> Command {
     command
 }
 
-#[test]
-fn a_confined_process_can_t_read_the_environment_of_another_one_of_the_same_user() {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_confined_process_can_t_read_the_environment_of_another_one_of_the_same_user() {
     let folder = TempDir::new().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     // Where everybody can run it; a link if that is possible, as it is large.
@@ -121,6 +122,14 @@ fn a_confined_process_can_t_read_the_environment_of_another_one_of_the_same_user
         let mut sleep = command(Path::new("sleep"), user);
         let victim = Victim(sleep.arg("600").env("SECRET", "hush").spawn().unwrap());
         let file = format!("/proc/{}/environ", victim.0.id());
+        // One that was started has its environment a moment later.
+        let there = async {
+            let has_it = |environment: Vec<u8>| String::from_utf8_lossy(&environment).contains("SECRET=hush");
+            while !fs::read(&file).is_ok_and(has_it) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, there).await.expect("it has an environment");
         let read = |command: &mut Command| -> Output { command.stdin(Stdio::null()).output().unwrap() };
         let free = read(command(Path::new("cat"), user).arg(&file));
         assert!(String::from_utf8_lossy(&free.stdout).contains("SECRET=hush"), "{user:?}: {free:?}");
