@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
-use std::process::Stdio;
+use std::{process::Stdio, time::Duration};
 
 use hearth_tests::{binary, outside::Outside, world::PATIENCE};
 use serde_json::Value;
@@ -156,6 +156,13 @@ async fn tables_are_aligned_and_in_colours_in_a_terminal_and_for_programs_elsewh
     outside.logs(r#""message":"loaded;"#).await;
     outside.say("demo:die").await;
     outside.answered(1).await;
+    // That it failed is noted behind the answer.
+    let noted = async {
+        while outside.failures().await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, noted).await.expect("it is noted");
     let shown = async |launcher: &[&str], arguments: &[&str]| {
         let ran = outside.run_by(launcher, arguments, Stdio::null()).await;
         assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
