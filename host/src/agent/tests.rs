@@ -123,14 +123,17 @@ struct Seen {
     group: String,
 }
 
-/// How many processes are like this and alive. (A dead one stays visible until whoever adopted it looks.)
+/// How many processes are like this and alive. (A dead one stays visible until whoever adopted it looks, and one that was killed
+/// until the system is through with it: its memory goes first, before what it has open.)
 fn living(is_meant: impl Fn(&Seen) -> bool) -> usize {
     let stats = fs::read_dir("/proc").unwrap().filter_map(|entry| {
         let stat = fs::read_to_string(entry.ok()?.path().join("stat")).ok()?;
         let (id, rest) = stat.split_once(' ')?;
         let mut rest = rest.rsplit_once(')')?.1.split_whitespace();
         let (state, _parent, group) = (rest.next()?, rest.next()?, rest.next()?);
-        (!matches!(state, "Z" | "X")).then(|| Seen { id: id.into(), group: group.into() })
+        // `man 5 proc`: field 23 is the memory, and field 5 the group.
+        let has_memory = rest.nth(17)? != "0";
+        (has_memory && !matches!(state, "Z" | "X")).then(|| Seen { id: id.into(), group: group.into() })
     });
     stats.filter(is_meant).count()
 }
@@ -308,7 +311,8 @@ async fn an_agent_that_hangs_silently_runs_out_of_time() {
             Clock::FirstEvent,
         ),
         ("init; sleep 1000", config::Deadlines { silence: short, ..patient() }, Clock::Silence),
-        ("sleep 1000", config::Deadlines { start: short, ..patient() }, Clock::Start),
+        // It has to say its version within that, too.
+        ("sleep 1000", config::Deadlines { start: Duration::from_secs(5), ..patient() }, Clock::Start),
         (
             "while :; do echo '{\"type\":\"chatter\"}'; sleep 0.01; done",
             config::Deadlines { total: Duration::from_secs(2), ..patient() },
@@ -379,7 +383,7 @@ async fn an_agent_that_dies_in_the_middle_of_a_line_has_crashed() {
 
 #[tokio::test]
 async fn an_agent_that_stays_after_its_result_is_not_waited_for() {
-    let deadlines = config::Deadlines { exit: Duration::from_millis(200), ..patient() };
+    let deadlines = config::Deadlines { exit: Duration::from_secs(4), ..patient() };
     let stage = Stage::with("init; answer done; exec 0< /dev/null; exec sleep 1000", deadlines, 8);
     let report = stage.run(request()).await;
     assert_eq!(report.outcome, completed("done"));

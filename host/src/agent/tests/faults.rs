@@ -178,8 +178,8 @@ fn by_signal(number: i32) -> Outcome {
 async fn meet(fault: &Fault, before: u128) {
     let name = fault.name.as_str();
     let deadlines = config::Deadlines {
-        first_event: Duration::from_secs(5),
-        silence: Duration::from_secs(5),
+        first_event: Duration::from_secs(15),
+        silence: Duration::from_secs(15),
         exit: Duration::from_millis(500),
         ..patient()
     };

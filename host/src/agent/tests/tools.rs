@@ -29,7 +29,7 @@ impl Tools for Slow {
 
 #[tokio::test]
 async fn a_tool_is_offered_and_called_and_its_time_is_not_the_agents_silence() {
-    let deadlines = config::Deadlines { silence: Duration::from_secs(3), ..patient() };
+    let deadlines = config::Deadlines { silence: Duration::from_secs(8), ..patient() };
     let stage = Stage::with(
         r#"cd "$HOME/../../.."; printf '%s\n' "$@" > arguments; read -r initialize; read -r prompt
         echo '{"type":"system","subtype":"init","mcp_servers":[{"name":"host","status":"connected"}]}'
@@ -38,7 +38,7 @@ async fn a_tool_is_offered_and_called_and_its_time_is_not_the_agents_silence() {
         deadlines,
         8,
     );
-    let tools = Some(Arc::new(Slow(Duration::from_secs(4))) as Arc<dyn Tools>);
+    let tools = Some(Arc::new(Slow(Duration::from_secs(10))) as Arc<dyn Tools>);
     let granted = vec!["Read".to_owned()];
     let report = stage.run(Request { tools, builtin_tools: granted, ..request() }).await;
     assert_eq!((&report.outcome, &report.cause), (&completed("done"), &None));

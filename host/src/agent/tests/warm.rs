@@ -222,12 +222,7 @@ async fn a_process_that_fails_before_it_says_anything_is_replaced_within_the_tur
 
 #[tokio::test]
 async fn a_process_that_says_nothing_is_not_waited_for_as_long_as_a_new_one() {
-    let stage = Stage::warm(
-        &lasting("[ $n = 1 ] || exec sleep 1000"),
-        config::Deadlines { first_event: Duration::from_millis(500), ..patient() },
-        8,
-        WARM,
-    );
+    let stage = stage("[ $n = 1 ] || exec sleep 1000");
     let (_, second) = stage.twice().await;
     assert_eq!((second.outcome, second.start.is_warm()), (completed("1"), false));
     stage.assert_nothing_left().await;
@@ -246,7 +241,7 @@ async fn a_process_that_fails_in_the_middle_has_failed() {
 async fn a_silent_process_is_out_of_time_like_any_other_and_does_not_stay() {
     let stage = Stage::warm(
         &lasting("[ $n = 1 ] || { state started; init; exec sleep 1000; }"),
-        config::Deadlines { silence: Duration::from_millis(500), ..patient() },
+        config::Deadlines { silence: Duration::from_secs(5), ..patient() },
         8,
         WARM,
     );
@@ -321,18 +316,26 @@ async fn interrupted(stage: &Stage) -> Report {
 
 #[tokio::test]
 async fn an_interrupted_turn_ends_and_its_process_goes_on() {
-    let stage = stage(INTERRUPTIBLE);
-    let report = interrupted(&stage).await;
-    assert_eq!((report.outcome, report.session), (Outcome::Interrupted, Some(SESSION)));
-    let sent: Value = serde_json::from_str(&stage.lines("interrupt")[0]).unwrap();
-    assert_eq!(
-        (&sent["type"], &sent["request"]["subtype"]),
-        (&"control_request".into(), &"interrupt".into())
-    );
-    let third = stage.run(next(3)).await;
-    assert_eq!((third.outcome, third.start.is_warm()), (completed("1"), true));
-    assert_eq!(stage.groups().len(), 1);
-    stage.assert_nothing_left().await;
+    // A machine that is too busy for the process to answer within its second gets another try.
+    for number in 1.. {
+        let stage = stage(INTERRUPTIBLE);
+        let report = interrupted(&stage).await;
+        assert_eq!((report.outcome, report.session), (Outcome::Interrupted, Some(SESSION)));
+        let third = stage.run(next(3)).await;
+        let (is_warm, sent) = (third.start.is_warm(), stage.lines("interrupt"));
+        assert_eq!(third.outcome, completed("1"));
+        stage.assert_nothing_left().await;
+        if is_warm {
+            let sent: Value = serde_json::from_str(&sent[0]).unwrap();
+            assert_eq!(
+                (&sent["type"], &sent["request"]["subtype"]),
+                (&"control_request".into(), &"interrupt".into())
+            );
+            assert_eq!(stage.groups().len(), 1);
+            break;
+        }
+        assert!(number < 5, "an interrupt ends the process");
+    }
 }
 
 #[tokio::test]
