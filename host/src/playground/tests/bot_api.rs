@@ -224,7 +224,7 @@ async fn an_injected_fault_is_met_as_often_as_asked_and_then_no_more() {
 #[tokio::test]
 async fn a_hanging_post_has_been_stored_or_has_not() {
     let (playground, server, bot) = newest().await;
-    let impatient = post(&server, bot.direct_room, &bot, "hi").timeout(Duration::from_millis(100));
+    let impatient = post(&server, bot.direct_room, &bot, "hi").timeout(Duration::from_secs(3));
     let twin = impatient.try_clone().unwrap();
     playground.inject(Fault::HangBeforeStoring, 1);
     assert!(impatient.send().await.unwrap_err().is_timeout());

@@ -169,7 +169,7 @@ async fn every_recorded_answer_has_its_recorded_effect() {
     let cases: Vec<Case> = serde_json::from_str(MATRIX).unwrap();
     let patient = playground();
     let impatient =
-        Playground::new(Options { webhook_read_timeout: Duration::from_millis(100), ..Options::default() });
+        Playground::new(Options { webhook_read_timeout: Duration::from_secs(2), ..Options::default() });
     let current = Arc::new(Mutex::new(String::new()));
     let hook = BotServer::start({
         let current = Arc::clone(&current);

@@ -296,7 +296,7 @@ async fn a_page_that_stops_in_its_middle_is_an_error_in_time() {
             connection.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[").await.unwrap();
             (!closes).then_some(connection)
         });
-        let client = Client::new(Duration::from_millis(500)).unwrap();
+        let client = Client::new(if closes { TIMEOUT } else { Duration::from_secs(2) }).unwrap();
         let error = client.page(&target, Span::Newest).await.unwrap_err();
         assert!(told(&error).contains(words), "{error:?}");
         server.await.unwrap();

@@ -232,7 +232,7 @@ async fn an_older_campfire_takes_posts_and_says_what_it_can_not_do() {
 
 #[tokio::test]
 async fn a_post_without_a_clear_answer_may_be_there_and_is_not_repeated() {
-    let bench = Bench::with(Features::newest(), Duration::from_secs(1)).await;
+    let bench = Bench::with(Features::newest(), Duration::from_secs(4)).await;
     let mut state = bench.state(&[Capability::Campfire]);
     for (fault, stored) in [
         (Fault::Refuse, 0),
