@@ -96,8 +96,9 @@ async fn a_conversation_has_a_prompt_that_remembers_progress_and_what_the_bot_se
     let launcher = [&COLOURS[..], &IN_TERMINAL].concat();
     let mut chat = Chat::start(&launcher, &[]);
     chat.see("you → assistant").await;
-    chat.write("demo:slow=1500 markdown\r").await;
-    chat.see("assistant has it").await;
+    chat.write("demo:slow=5000 markdown\r").await;
+    // That it has it may be shown for too short a time to be drawn.
+    chat.see("assistant works on it").await;
     chat.see("\u{1b}[36massistant\u{1b}[0m: (demo agent)").await;
     chat.see("you → assistant").await;
     // The line before, by the key that goes up.
