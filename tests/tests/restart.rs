@@ -142,7 +142,7 @@ async fn an_answer_that_a_full_disk_does_not_take_is_kept_until_it_does() {
     let mut outside = Outside::new("").await;
     outside.end(Signal::TERM).await;
     outside.start_by(&SURVIVE, Stdio::null()).await;
-    outside.ask("demo:slow=1500 patience").await;
+    outside.ask("demo:slow=10000 patience").await;
     // One that starts on a full disk can't write its answer down.
     outside.agent_runs().await;
     outside.fill_disk(true);
