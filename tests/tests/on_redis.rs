@@ -2,12 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 
-use std::{
-    net::TcpListener,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use hearth::playground::Options;
+use hearth::{playground::Options, stage::ANY};
 use hearth_tests::{
     outside::{self, Outside},
     proxy::Proxy,
@@ -86,7 +83,8 @@ async fn a_redis_that_says_nothing_at_all_is_503_and_makes_the_host_unready_with
     let keys = outside::on_redis(format_args!("{}/2?prefix=test", way.address), folder.path());
     let options = Options { webhook_read_timeout: PATIENCE, ..Options::default() };
     let mut outside = Outside::set(&["assistant"], &keys, "", options).await;
-    let admin = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap();
+    let port = outside::kept(ANY).unwrap();
+    let admin = port.local_addr().unwrap();
     let config = outside.folder().join("bots.toml");
     let toml = std::fs::read_to_string(&config).unwrap();
     std::fs::write(&config, toml.replace("admin = \"off\"", &format!("admin = \"{admin}\""))).unwrap();
