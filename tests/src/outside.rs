@@ -333,16 +333,10 @@ impl Outside {
         self.folder().join("host.log")
     }
 
-    /// Waits until a line of the log has these words. (A file that is written tells nobody: it is looked for.)
+    /// Waits until a line of the log has these words.
     pub async fn logs(&self, words: &str) {
-        let logged = async {
-            let mut looks = tokio::time::interval(LOOK);
-            while !std::fs::read_to_string(self.log()).is_ok_and(|log| log.contains(words)) {
-                looks.tick().await;
-            }
-        };
-        let logged = tokio::time::timeout(PATIENCE, logged).await;
-        logged.unwrap_or_else(|_| panic!("nothing logs {words:?}"));
+        let logged = || std::fs::read_to_string(self.log()).is_ok_and(|log| log.contains(words));
+        assert!(comes_about(logged).await, "nothing logs {words:?}");
     }
 
     /// Waits until all that a host logged that has ended is in the [`log`](Self::log).
@@ -365,16 +359,9 @@ impl Outside {
         std::fs::rename(beside, &self.config).expect("the folder is writable");
     }
 
-    /// Waits until the host has loaded the plugins of all bots; answers whether it does. (Its log tells nobody: it is looked
-    /// at.)
+    /// Waits until the host has loaded the plugins of all bots; answers whether it does.
     pub(crate) async fn loads(&self) -> bool {
-        let loaded = async {
-            let mut looks = tokio::time::interval(LOOK);
-            while !self.has_loaded() {
-                looks.tick().await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, loaded).await.is_ok()
+        comes_about(|| self.has_loaded()).await
     }
 
     /// Whether the host has loaded the plugins of all bots since its start.
@@ -457,13 +444,8 @@ impl Outside {
 
     /// Waits until the assistant's agents have written down so many answers.
     pub async fn agents_answered(&self, count: usize) {
-        let answered = async {
-            let mut looks = tokio::time::interval(LOOK);
-            while self.transcripts().matches(r#""stop_reason":"end_turn""#).count() < count {
-                looks.tick().await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, answered).await.expect("the agent answers");
+        let answered = || self.transcripts().matches(r#""stop_reason":"end_turn""#).count() >= count;
+        assert!(comes_about(answered).await, "the agent did not answer");
     }
 
     /// What stands in the transcripts of the assistant's agents.
@@ -484,15 +466,9 @@ impl Outside {
         projects.flat_map(move |project| below(project.path())).map(|file| file.path())
     }
 
-    /// Waits until an agent of the assistant runs. (A file that is written tells nobody: it is looked for.)
+    /// Waits until an agent of the assistant runs.
     pub async fn agent_runs(&self) {
-        let runs = async {
-            let mut looks = tokio::time::interval(LOOK);
-            while self.agents().is_empty() {
-                looks.tick().await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, runs).await.expect("an agent runs");
+        assert!(comes_about(|| !self.agents().is_empty()).await, "no agent runs");
     }
 
     /// Says something to the assistant, and waits until its turn has begun; its agent may not run yet.
@@ -535,6 +511,17 @@ impl Outside {
         let answers = messages.filter(|message| message.author != you && !is_underway(message));
         answers.map(|message| message.plain).collect()
     }
+}
+
+/// Looks until this is so; answers whether it came to be in time. For what tells nobody, as a file that is written.
+async fn comes_about(is_so: impl Fn() -> bool) -> bool {
+    let looking = async {
+        let mut looks = tokio::time::interval(LOOK);
+        while !is_so() {
+            looks.tick().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, looking).await.is_ok()
 }
 
 /// A socket that keeps a port and does not listen: nobody else is given it, and whoever names it can listen there.

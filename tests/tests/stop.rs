@@ -4,10 +4,10 @@
 
 use std::time::{Duration, Instant};
 
-use hearth::{id::RoomId, playground::Options};
+use hearth::playground::Options;
 use hearth_tests::{
     outside::Outside,
-    world::{PATIENCE, World, demo_agent},
+    world::{World, demo_agent},
 };
 use rustix::process::Signal;
 
@@ -15,20 +15,12 @@ use rustix::process::Signal;
 const BOTS: &str = "[bots.echo]\nplugin = \"echo\"\n\
                     [bots.assistant]\nplugin = \"assistant\"\nprogress-after = \"1h\"\n";
 
-/// Says something that takes for ever, and waits until the agent is asked.
-async fn begin(world: &World, room: RoomId, text: &str) {
-    let said = world.playground.say(world.playground.you(), room, text).unwrap();
-    let seen =
-        world.playground.wait_for(room, |message| message.id == said && !message.boosts.is_empty(), PATIENCE);
-    assert!(seen.await.is_some(), "nobody saw {text:?}");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_word_stops_what_runs_at_once_and_the_conversation_goes_on() {
     let world = World::new(BOTS).await;
     let room = world.room("assistant");
     world.ask(room, "my name is Zelda").await;
-    begin(&world, room, "demo:slow=600000").await;
+    world.begin(room, "demo:slow=600000").await;
     let began = Instant::now();
     let stopped = world.ask(room, " STOP ").await;
     assert!(began.elapsed() < Duration::from_mins(1), "{:?}", began.elapsed());
@@ -47,7 +39,7 @@ async fn the_word_stops_what_runs_at_once_and_the_conversation_goes_on() {
 async fn what_waits_behind_what_is_stopped_is_answered() {
     let world = World::new(BOTS).await;
     let room = world.room("assistant");
-    begin(&world, room, "demo:slow=600000").await;
+    world.begin(room, "demo:slow=600000").await;
     world.say(room, "my name is Zelda").await;
     world.say(room, "stop").await;
     world.drained().await;
@@ -71,7 +63,7 @@ async fn the_words_are_the_operators_and_only_the_whole_message_counts() {
     let world = World::with(&toml, Options::default()).await;
     let room = world.room("assistant");
     for word in ["halt", "Pssst now"] {
-        begin(&world, room, "demo:slow=600000").await;
+        world.begin(room, "demo:slow=600000").await;
         world.say(room, "stop").await;
         world.say(room, "halt, please").await;
         let stopped = world.ask(room, word).await;
@@ -85,8 +77,8 @@ async fn the_words_are_the_operators_and_only_the_whole_message_counts() {
 async fn whoever_holds_the_lanes_can_interrupt_one() {
     let world = World::new(BOTS).await;
     let (room, shared) = (world.room("assistant"), world.playground.shared_room());
-    begin(&world, room, "demo:slow=600000").await;
-    begin(&world, shared, "@assistant demo:slow=3000").await;
+    world.begin(room, "demo:slow=600000").await;
+    world.begin(shared, "@assistant demo:slow=3000").await;
     assert!(!world.lanes().interrupt(&world.lane("echo")).await.unwrap(), "nothing runs there");
     assert!(world.lanes().interrupt(&world.lane("assistant")).await.unwrap());
     world.drained().await;
